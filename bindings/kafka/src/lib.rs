@@ -1,0 +1,1 @@
+//! The kafka binding: cache_client, cache_server, client

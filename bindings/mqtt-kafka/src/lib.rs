@@ -1,0 +1,1 @@
+//! The mqtt-kafka binding: MQTT sessions over Kafka topics

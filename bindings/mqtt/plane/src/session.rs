@@ -1,0 +1,187 @@
+//! The session object between a binding that speaks MQTT and its exit.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use engine::spi::Plane;
+
+use crate::{Delivery, Position, Publish, Qos, ReasonCode, Subscription, Version, Will};
+
+/// The mqtt plane.
+pub struct Mqtt;
+
+impl Plane for Mqtt {
+    const NAME: &'static str = "mqtt";
+    type Exit = dyn MqttExit;
+}
+
+/// Names a publish, a subscribe or an unsubscribe until the exit has answered it. Chosen by the
+/// binding that speaks MQTT; opaque to the exit. 0 asks for no answer.
+pub type Ticket = u32;
+
+/// What a CONNECT asks of the exit.
+pub struct SessionBegin<'a> {
+    /// The client identifier, assigned or chosen, as it appears in records.
+    pub client_id: &'a Rc<str>,
+    /// The protocol version of the connection.
+    pub version: Version,
+    /// Clean Start (Clean Session in 3.1.1).
+    pub clean_start: bool,
+    /// Session Expiry Interval, seconds.
+    pub session_expiry: u32,
+    /// The Will Message, which the exit publishes unless the session closes with
+    /// [`Cause::Normal`] or [`Cause::Secondary`].
+    pub will: Option<Will>,
+}
+
+/// The bounds that an exit puts on all its sessions, to be announced in CONNACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The highest QoS that the exit takes from publishers and grants to subscribers.
+    pub maximum_qos: Qos,
+    /// The largest packet, bytes, that a client may send: what a record may hold, less overhead.
+    pub maximum_packet_size: u32,
+    /// How many QoS 1 and QoS 2 publishes one client may have unanswered.
+    pub receive_maximum: u16,
+    /// Whether sessions outlive their connection.
+    pub keeps_sessions: bool,
+}
+
+/// Why the exit cannot open or continue a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The code to tell the client.
+    pub reason: ReasonCode,
+    /// What happened, for the log and the Reason String.
+    pub detail: &'static str,
+}
+
+/// What a binding offers to bindings that speak MQTT.
+///
+/// Called on the worker that owns it; one instance a worker.
+pub trait MqttExit {
+    /// The bounds in force. Called at CONNECT.
+    fn limits(&self) -> Limits;
+
+    /// Opens a session. Called once for each admitted CONNECT, before CONNACK.
+    ///
+    /// # Errors
+    /// Where the exit cannot serve at present, with the code for CONNACK.
+    fn open(&self, begin: SessionBegin<'_>) -> Result<Box<dyn Session>, Closed>;
+}
+
+/// How much the caller can take at this moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Appetite {
+    /// Bytes of room in the connection's out-buffer. A delivery is handed out while the payloads
+    /// handed out so far are below it; 0 asks for answers only, not for deliveries.
+    pub bytes: usize,
+    /// QoS 1 and QoS 2 deliveries that may be started within the client's Receive Maximum.
+    /// The first delivery beyond it, and all behind it, wait.
+    pub in_flight: u16,
+}
+
+/// What the exit has for the connection.
+pub enum Event {
+    /// The exit has taken responsibility for the publish (or refused it).
+    Published {
+        /// As given to [`Session::publish`].
+        ticket: Ticket,
+        /// Success, or why the message was refused.
+        reason: ReasonCode,
+    },
+    /// All filters of a SUBSCRIBE are decided; deliveries for them come only after this event.
+    Subscribed {
+        /// As given to [`Session::subscribe`].
+        ticket: Ticket,
+        /// One code a filter, in order [MQTT-3.9.3-1].
+        reasons: Box<[ReasonCode]>,
+    },
+    /// An UNSUBSCRIBE is done; no delivery for its filters follows.
+    Unsubscribed {
+        /// As given to [`Session::unsubscribe`].
+        ticket: Ticket,
+        /// One code a filter, in order [MQTT-3.11.3-2].
+        reasons: Box<[ReasonCode]>,
+    },
+    /// A message for the client.
+    Deliver(Delivery),
+}
+
+/// How far a QoS 1 or QoS 2 delivery has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// PUBREC: the client has the message.
+    Received,
+    /// PUBACK or PUBCOMP: the delivery is complete.
+    Completed,
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// DISCONNECT 0x00: the will is discarded [MQTT-3.1.2-8].
+    Normal,
+    /// Anything else: the connection was lost, timed out or ended with an error, or the client
+    /// asked for its will with DISCONNECT 0x04. The will is published.
+    Abnormal,
+    /// The session ends on this exit only, its client goes on: the will is discarded here.
+    Secondary,
+}
+
+/// What a session makes of a new configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Keep,
+    /// It cannot go on: the client is told, and connects again.
+    Close(Closed),
+}
+
+/// One client's session on an exit. Owned by the task that owns the connection.
+///
+/// Dropping it without [`Session::close`] counts as [`Cause::Abnormal`].
+pub trait Session {
+    /// Whether the exit takes another publish: the whole of inbound back-pressure. While pending,
+    /// the caller stops reading the client's socket.
+    ///
+    /// # Errors
+    /// The session has ended.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>>;
+
+    /// Publishes a message. Call only after [`Session::poll_ready`] was ready. With a ticket other
+    /// than 0 an [`Event::Published`] follows when the exit has taken responsibility.
+    ///
+    /// # Errors
+    /// The message is refused at once; no event follows.
+    fn publish(&mut self, ticket: Ticket, publish: &Publish<'_>) -> Result<(), ReasonCode>;
+
+    /// Adds subscriptions; an [`Event::Subscribed`] follows. A filter that the session has already
+    /// is replaced [MQTT-3.8.4-3].
+    fn subscribe(&mut self, ticket: Ticket, subscriptions: &[Subscription<'_>]);
+
+    /// Removes subscriptions; an [`Event::Unsubscribed`] follows.
+    fn unsubscribe(&mut self, ticket: Ticket, filters: &[&str]);
+
+    /// Moves what the exit has for the client into `out`, within `appetite`. `Ready` when anything
+    /// was moved; `Pending` registers the waker. `out` is the caller's scratch: appended to.
+    ///
+    /// # Errors
+    /// The session has ended; what is in `out` still goes to the client first.
+    fn poll_events(
+        &mut self,
+        cx: &mut Context<'_>,
+        appetite: Appetite,
+        out: &mut Vec<Event>,
+    ) -> Poll<Result<(), Closed>>;
+
+    /// The client has acknowledged a QoS 1 or QoS 2 delivery.
+    fn acknowledge(&mut self, position: Position, stage: Stage);
+
+    /// Ends the session. Called once, last.
+    fn close(&mut self, cause: Cause);
+
+    /// A new configuration is in force; called on each worker after each reload that relinked or
+    /// updated the exit.
+    fn reload(&mut self, generation: u64) -> Verdict;
+}

@@ -1,0 +1,1 @@
+//! The tcp binding: listens for connections and routes them by port and address

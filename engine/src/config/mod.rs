@@ -1,0 +1,1 @@
+//! From the text of zilla.yaml to checked values that remember their place.

@@ -1,0 +1,1 @@
+//! The JSON Schema fragments of zilla.yaml
