@@ -1,5 +1,22 @@
-//! What a binding, guard or vault implements, and what it may use. Read this to write one.
+//! What a binding implements, and what it may use. Read this to write one.
+//!
+//! A binding has three lifetimes. A [`BindingKind`] is a `static`, one a `type` of the YAML. A
+//! [`Definition`] is one binding of one file: validated, immutable, shared by workers and by
+//! generations. A [`Node`] is a definition at work on one worker.
 
+mod binding;
+mod catalog;
+mod link;
 mod plane;
+mod prepare;
+mod worker;
 
+pub use binding::{
+    Attached, BindingKind, BoxFuture, Coupling, Definition, Exit, Node, Prepared, Resource, Retire,
+    definition_as, prepared_as,
+};
+pub use catalog::Catalog;
+pub use link::{Entry, Link, Links};
 pub use plane::Plane;
+pub use prepare::PrepareCx;
+pub use worker::{SignalGuard, WorkerCx};

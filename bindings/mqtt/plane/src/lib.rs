@@ -22,5 +22,4 @@ pub use publish::{
 pub use reason::ReasonCode;
 pub use session::{
     Appetite, Cause, Closed, Event, Limits, Mqtt, MqttExit, Session, SessionBegin, Stage, Ticket,
-    Verdict,
 };

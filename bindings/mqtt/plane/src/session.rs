@@ -129,16 +129,10 @@ pub enum Cause {
     Secondary,
 }
 
-/// What a session makes of a new configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It goes on.
-    Keep,
-    /// It cannot go on: the client is told, and connects again.
-    Close(Closed),
-}
-
 /// One client's session on an exit. Owned by the task that owns the connection.
+///
+/// A reload reaches a session through the exit that it was opened on: the exit moves it to the new
+/// configuration, or ends it by an error from [`Session::poll_events`].
 ///
 /// Dropping it without [`Session::close`] counts as [`Cause::Abnormal`].
 pub trait Session {
@@ -180,8 +174,4 @@ pub trait Session {
 
     /// Ends the session. Called once, last.
     fn close(&mut self, cause: Cause);
-
-    /// A new configuration is in force; called on each worker after each reload that relinked or
-    /// updated the exit.
-    fn reload(&mut self, generation: u64) -> Verdict;
 }

@@ -1,0 +1,162 @@
+//! The command line: `zilla start`, `validate`, `schema`, `status`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
+
+mod status;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Problems, ProcessEnvironment, Schema, Source, load};
+use crate::graph::build;
+use crate::runtime::{self, EngineOptions, StartError};
+use crate::spi::Catalog;
+use crate::telemetry::{LogFormat, init_logging};
+
+/// MQTT broker engine on Apache Kafka, declared in zilla.yaml.
+#[derive(Debug, Parser)]
+#[command(name = "zilla", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the engine on a configuration file until SIGTERM or Ctrl-C.
+    ///
+    /// The file is watched: a change is put in force within a second, and clients that it does not
+    /// touch stay connected. A file with errors changes nothing. SIGHUP reads the file again.
+    Start(Start),
+    /// Check configuration files without binding or connecting to anything.
+    ///
+    /// Prints every problem with its place. Exit status: 0 without errors, 1 with errors, 2 if the
+    /// command line is wrong.
+    Validate(Validate),
+    /// Print the JSON Schema of zilla.yaml, for editors.
+    Schema,
+    /// Show what a running engine does: generation, bindings, connections, counters.
+    Status(Show),
+}
+
+#[derive(Debug, Args)]
+struct Start {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
+    config: PathBuf,
+    /// Worker threads [default: one a core; one where there are two cores or fewer]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    /// How events are written to standard error.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// Which events: a level (error, warn, info, debug, trace) or a list of TARGET=LEVEL.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+#[derive(Debug, Args)]
+struct Validate {
+    /// A configuration file; may be repeated [default: ./zilla.yaml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// More configuration files.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// The configuration file that the engine was started with.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
+    config: PathBuf,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    format: status::Format,
+}
+
+/// Runs the command line of a program that contains `catalog`.
+#[must_use]
+pub fn main(catalog: &Catalog) -> ExitCode {
+    match Cli::parse().command {
+        Command::Start(start) => run(start, *catalog),
+        Command::Validate(validate) => check(validate, catalog),
+        Command::Schema => schema(catalog),
+        Command::Status(show) => status::print(&show.config, show.format),
+    }
+}
+
+fn run(start: Start, catalog: Catalog) -> ExitCode {
+    if let Err(error) = init_logging(start.log_format, &start.log) {
+        eprintln!("zilla: --log: {error}");
+        return ExitCode::from(2);
+    }
+    let options =
+        EngineOptions { config: start.config, workers: start.workers.map(usize::from) };
+    let result = runtime::run(options, catalog, |engine| {
+        for (address, binding) in &engine.addresses {
+            println!("zilla: serving {address} ({binding})");
+        }
+        println!("zilla: ready");
+        // Whoever waits for the line is waiting for it now. If nobody reads, nobody waits.
+        let _ = std::io::stdout().flush();
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Config(problems)) => {
+            eprint!("{problems}");
+            eprintln!("zilla: the configuration has errors; nothing was started");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("zilla: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(validate: Validate, catalog: &Catalog) -> ExitCode {
+    let mut files = validate.config;
+    files.extend(validate.files);
+    if files.is_empty() {
+        files.push(PathBuf::from("./zilla.yaml"));
+    }
+    let schema = Schema::compose(&catalog.fragments());
+    let mut has_errors = false;
+    for file in files {
+        let mut problems = Problems::default();
+        match Source::read(&file) {
+            Ok(source) => {
+                let config = load(&source, &schema, &ProcessEnvironment, &mut problems);
+                if let Some(config) = config {
+                    drop(build(&config, catalog, &mut problems));
+                }
+            }
+            Err(error) => {
+                eprintln!("zilla: {}: {error}", file.display());
+                has_errors = true;
+                continue;
+            }
+        }
+        print!("{}", problems.render());
+        has_errors |= problems.has_errors();
+    }
+    if has_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn schema(catalog: &Catalog) -> ExitCode {
+    let merged = Schema::compose(&catalog.fragments()).merged();
+    match serde_json::to_string_pretty(&merged) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("zilla: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The running engine: a control thread that plans and prepares, workers that apply and serve.
+
+mod admin;
+mod clock;
+mod control;
+mod listener;
+mod loads;
+mod mailbox;
+mod reload;
+mod status;
+mod worker;
+
+pub use admin::{admin_path, ask};
+pub use clock::Clock;
+pub use control::{Engine, EngineOptions, StartError, run};
+pub use listener::{ListenerPool, Listeners};
+pub use loads::Loads;
+pub use mailbox::{Mailbox, Post};
+pub use status::{NodeStatus, Status};

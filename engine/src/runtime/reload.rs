@@ -1,0 +1,175 @@
+//! From one plan to the next: prepare what is new, commit on every worker, release what is gone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{NodeName, Problem};
+use crate::graph::{Fate, Plan, PlanNode, diff};
+use crate::runtime::control::Control;
+use crate::runtime::{Post, worker};
+use crate::spi::{Definition, PrepareCx, Prepared, Retire};
+
+/// How long the preparation of one binding may take.
+const PREPARE: Duration = Duration::from_secs(20);
+
+/// How long what was replaced may take to flush.
+const RELEASE: Duration = Duration::from_secs(10);
+
+/// A reload, as workers apply it.
+#[expect(unnameable_types, reason = "the engine's own")]
+pub struct Application {
+    pub(super) generation: u64,
+    pub(super) steps: Vec<Step>,
+    pub(super) replaced: Retire,
+    pub(super) removed: Retire,
+}
+
+/// What happens to one node.
+pub(super) struct Step {
+    pub(super) name: NodeName,
+    pub(super) fate: Fate,
+    /// For Start, Replace and Update.
+    pub(super) work: Option<Work>,
+}
+
+/// A definition and what it prepared.
+#[derive(Clone)]
+pub(super) struct Work {
+    pub(super) definition: Arc<dyn Definition>,
+    pub(super) prepared: Prepared,
+}
+
+/// What a reload did.
+pub(super) struct Applied {
+    pub(super) fates: Vec<(NodeName, Fate)>,
+    /// Connections that the bindings of the new plan have, summed over bindings and workers.
+    pub(super) connections: HashMap<NodeName, usize>,
+    /// Connections that go on in what was replaced or removed.
+    pub(super) draining: usize,
+}
+
+impl Control {
+    /// Makes `plan` the running plan.
+    ///
+    /// # Errors
+    /// What could not be prepared; nothing has changed then.
+    pub(super) async fn apply(&mut self, plan: Plan) -> Result<Applied, Vec<Problem>> {
+        let fates = diff(&self.plan, &plan);
+        let prepared = self.prepare(&plan, &fates).await?;
+        let (replaced, removed) = worker::retirements(self.clock.now());
+        let steps = fates
+            .iter()
+            .map(|(name, fate)| {
+                let needs_work = matches!(fate, Fate::Start | Fate::Replace | Fate::Update);
+                let work = plan.nodes.get(name).filter(|_| needs_work).map(|node| Work {
+                    definition: Arc::clone(&node.definition),
+                    prepared: Arc::clone(&prepared[name]),
+                });
+                Step { name: name.clone(), fate: *fate, work }
+            })
+            .collect();
+        self.generation += 1;
+        let application =
+            Arc::new(Application { generation: self.generation, steps, replaced, removed });
+        let (connections, draining) = self.commit(&application).await;
+        drop(application);
+        self.release(&fates, &prepared);
+        self.plan = plan;
+        self.prepared = prepared;
+        Ok(Applied { fates, connections, draining })
+    }
+
+    /// Prepares every node that is new or changed, exits first. Nodes that are kept keep what they
+    /// prepared.
+    async fn prepare(
+        &self,
+        plan: &Plan,
+        fates: &[(NodeName, Fate)],
+    ) -> Result<HashMap<NodeName, Prepared>, Vec<Problem>> {
+        let mut all: HashMap<NodeName, Prepared> = HashMap::new();
+        let mut problems = Vec::new();
+        for (name, fate) in fates {
+            let Some(node) = plan.nodes.get(name) else { continue };
+            if let (Fate::Keep | Fate::Relink, Some(kept)) = (fate, self.prepared.get(name)) {
+                all.insert(name.clone(), Arc::clone(kept));
+                continue;
+            }
+            if node.exits.iter().any(|exit| !all.contains_key(&exit.name)) {
+                // What it needs has its own problem.
+                continue;
+            }
+            match self.prepare_node(name, node, &all).await {
+                Ok(prepared) => {
+                    all.insert(name.clone(), prepared);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() { Ok(all) } else { Err(problems) }
+    }
+
+    async fn prepare_node(
+        &self,
+        name: &NodeName,
+        node: &PlanNode,
+        prepared: &HashMap<NodeName, Prepared>,
+    ) -> Result<Prepared, Problem> {
+        let cx = PrepareCx {
+            name,
+            prepared,
+            previous: self.prepared.get(name),
+            listeners: &self.listeners,
+            store: &self.store,
+            mailboxes: &self.mailboxes,
+            metrics: &self.metrics,
+        };
+        match tokio::time::timeout(PREPARE, node.definition.prepare(&cx)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let message = format!("`{name}` was not ready within {} s", PREPARE.as_secs());
+                Err(Problem::error("E0502", node.span.clone(), message))
+            }
+        }
+    }
+
+    async fn commit(&self, application: &Arc<Application>) -> (HashMap<NodeName, usize>, usize) {
+        let mut answers = Vec::with_capacity(self.mailboxes.len());
+        for mailbox in &self.mailboxes {
+            let (done, answer) = tokio::sync::oneshot::channel();
+            mailbox.post_always(Post::Apply(Arc::clone(application), done));
+            answers.push(answer);
+        }
+        let mut connections = HashMap::new();
+        let mut draining = 0;
+        for answer in answers {
+            let Ok(status) = answer.await else { continue };
+            draining += status.retired;
+            for (name, count) in status.connections {
+                *connections.entry(name).or_insert(0) += count;
+            }
+        }
+        (connections, draining)
+    }
+
+    /// Ends, off the reload path, what replaced and removed nodes had prepared.
+    fn release(&self, fates: &[(NodeName, Fate)], now: &HashMap<NodeName, Prepared>) {
+        for (name, fate) in fates {
+            if !matches!(fate, Fate::Replace | Fate::Retire) {
+                continue;
+            }
+            let (Some(node), Some(prepared)) =
+                (self.plan.nodes.get(name), self.prepared.get(name))
+            else {
+                continue;
+            };
+            if now.get(name).is_some_and(|kept| Arc::ptr_eq(kept, prepared)) {
+                continue;
+            }
+            let (definition, prepared) = (Arc::clone(&node.definition), Arc::clone(prepared));
+            drop(tokio::task::spawn_local(async move {
+                definition.release(&prepared, RELEASE).await;
+            }));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What `zilla status` shows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::NodeName;
+
+/// The state of a running engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// The configuration file.
+    pub config: String,
+    /// How often a configuration was put in force.
+    pub generation: u64,
+    /// The hash of the configuration in force, hexadecimal.
+    pub hash: String,
+    /// Whether the file on disk is the one in force, or why it is not.
+    pub file: String,
+    /// Worker threads.
+    pub workers: usize,
+    /// The bindings, in the order of the file.
+    pub bindings: Vec<NodeStatus>,
+    /// The counters that are not zero: binding, name, value.
+    pub counters: Vec<(String, String, i64)>,
+}
+
+/// The state of one binding.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its kind.
+    pub kind: String,
+    /// What the last reload did with it.
+    pub fate: String,
+    /// Connections or sessions that it has open, over all workers.
+    pub connections: usize,
+}
+
+/// A worker's part of the state.
+#[derive(Debug)]
+pub struct WorkerStatus {
+    pub(crate) connections: Vec<(NodeName, usize)>,
+    /// Connections of instances that were retired and go on.
+    pub(crate) retired: usize,
+}

@@ -1,0 +1,163 @@
+//! What a node may use on its worker.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::bytes::BufferPool;
+use crate::config::NodeName;
+use crate::runtime::{Clock, Loads, Mailbox, Post};
+use crate::shared::Signal;
+use crate::telemetry::{Counter, Metrics};
+
+/// One worker, as its nodes see it. Cheap to clone; stays on its thread.
+#[derive(Clone)]
+pub struct WorkerCx(Rc<Inner>);
+
+struct Inner {
+    index: usize,
+    mailboxes: Vec<Arc<Mailbox>>,
+    loads: Arc<Loads>,
+    clock: Clock,
+    pool: BufferPool,
+    metrics: Arc<Metrics>,
+    generation: Cell<u64>,
+    signals: RefCell<Slab<(Arc<Signal>, Rc<dyn Fn()>)>>,
+}
+
+impl WorkerCx {
+    pub(crate) fn new(
+        index: usize,
+        mailboxes: Vec<Arc<Mailbox>>,
+        loads: Arc<Loads>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self(Rc::new(Inner {
+            index,
+            mailboxes,
+            loads,
+            clock: Clock::new(),
+            pool: BufferPool::new(),
+            metrics,
+            generation: Cell::new(0),
+            signals: RefCell::default(),
+        }))
+    }
+
+    /// A worker of its own without a runtime behind it, for tests of one binding.
+    #[must_use]
+    pub fn detached() -> Self {
+        Self::new(0, vec![Arc::new(Mailbox::new())], Arc::new(Loads::new(1)), Arc::default())
+    }
+
+    /// Which worker this is, from 0.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.0.index
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.mailboxes.len()
+    }
+
+    /// The generation of the configuration in force.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.generation.get()
+    }
+
+    pub(crate) fn set_generation(&self, generation: u64) {
+        self.0.generation.set(generation);
+    }
+
+    /// The worker's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The worker's buffers.
+    #[must_use]
+    pub fn pool(&self) -> &BufferPool {
+        &self.0.pool
+    }
+
+    /// How many connections each worker has.
+    #[must_use]
+    pub fn loads(&self) -> &Loads {
+        &self.0.loads
+    }
+
+    /// A counter of this worker, summed over workers when read.
+    #[must_use]
+    pub fn counter(&self, node: &NodeName, metric: &'static str) -> Counter {
+        self.0.metrics.counter(&node.to_string(), metric)
+    }
+
+    /// Runs a future on this worker. A panic in it ends that future only.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        drop(tokio::task::spawn_local(future));
+    }
+
+    /// A signal that other threads can raise; `on_raise` is then called on this worker, once
+    /// however often it was raised meanwhile. Ends when the guard is dropped.
+    #[must_use]
+    pub fn signal(&self, on_raise: Rc<dyn Fn()>) -> SignalGuard {
+        let mut signals = self.0.signals.borrow_mut();
+        let vacant = signals.vacant_entry();
+        let key = vacant.key();
+        let signal = Arc::new(Signal::new(key, Arc::clone(&self.0.mailboxes[self.0.index])));
+        vacant.insert((Arc::clone(&signal), on_raise));
+        SignalGuard { cx: self.clone(), key, signal }
+    }
+
+    pub(crate) fn raised(&self, key: usize) {
+        let Some((signal, on_raise)) = self.0.signals.borrow().get(key).cloned() else { return };
+        signal.clear();
+        on_raise();
+    }
+
+    /// Hands `payload` to the instance of `node` on another worker ([`crate::spi::Node::receive`]).
+    ///
+    /// # Errors
+    /// Gives the payload back where that worker's mailbox is full or closed.
+    pub fn post(
+        &self,
+        worker: usize,
+        node: &NodeName,
+        payload: Box<dyn Any + Send>,
+    ) -> Result<(), Box<dyn Any + Send>> {
+        match self.0.mailboxes[worker].post(Post::Node(node.clone(), payload)) {
+            Ok(()) => Ok(()),
+            Err(Post::Node(_, payload)) => Err(payload),
+            Err(_) => Err(Box::new(())),
+        }
+    }
+}
+
+/// Keeps a signal registered on its worker.
+pub struct SignalGuard {
+    cx: WorkerCx,
+    key: usize,
+    signal: Arc<Signal>,
+}
+
+impl SignalGuard {
+    /// The signal, for other threads.
+    #[must_use]
+    pub fn signal(&self) -> Arc<Signal> {
+        Arc::clone(&self.signal)
+    }
+}
+
+impl Drop for SignalGuard {
+    fn drop(&mut self) {
+        self.cx.0.signals.borrow_mut().try_remove(self.key);
+    }
+}
