@@ -16,7 +16,7 @@ impl DraftHeaders for () {
     fn for_each<'s>(&'s self, _: &mut dyn FnMut(&'s str, Option<&'s [u8]>)) {}
 }
 
-/// A record that is to be appended. Its timestamp is the producer's clock at the append.
+/// A record that is to be appended.
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
     /// The Kafka topic.
@@ -27,6 +27,8 @@ pub struct Draft<'a> {
     pub hash_key: Option<&'a [u8]>,
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
+    /// CreateTime, milliseconds since the epoch; `None`: the producer's clock at the append.
+    pub timestamp: Option<i64>,
     /// The headers.
     pub headers: &'a dyn DraftHeaders,
 }
