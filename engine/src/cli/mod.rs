@@ -94,8 +94,7 @@ fn run(start: Start, catalog: Catalog) -> ExitCode {
         eprintln!("zilla: --log: {error}");
         return ExitCode::from(2);
     }
-    let options =
-        EngineOptions { config: start.config, workers: start.workers.map(usize::from) };
+    let options = EngineOptions { config: start.config, workers: start.workers.map(usize::from) };
     let result = runtime::run(options, catalog, |engine| {
         for (address, binding) in &engine.addresses {
             println!("zilla: serving {address} ({binding})");

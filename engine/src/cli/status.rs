@@ -26,7 +26,10 @@ pub(super) fn print(config: &Path, format: Format) -> ExitCode {
             return ExitCode::FAILURE;
         }
         Err(error) => {
-            eprintln!("zilla: the engine that runs on {} does not answer: {error}", config.display());
+            eprintln!(
+                "zilla: the engine that runs on {} does not answer: {error}",
+                config.display()
+            );
             return ExitCode::FAILURE;
         }
     };
@@ -48,7 +51,8 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn text(status: &Status) -> String {
-    let mut rows = vec![["BINDING", "TYPE", "KIND", "LAST RELOAD", "CONNECTIONS"].map(String::from)];
+    let mut rows =
+        vec![["BINDING", "TYPE", "KIND", "LAST RELOAD", "CONNECTIONS"].map(String::from)];
     for binding in &status.bindings {
         rows.push([
             binding.name.clone(),

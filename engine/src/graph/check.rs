@@ -18,7 +18,8 @@ pub(super) fn names_and_planes(plan: &Plan, problems: &mut Problems) {
                 let message = format!("binding `{}` does not exist", exit.name);
                 let names: Vec<String> = plan.nodes.keys().map(ToString::to_string).collect();
                 let mut problem = Problem::error("E0302", exit.span.clone(), message);
-                if let Some(close) = suggest(&exit.name.to_string(), names.iter().map(String::as_str))
+                if let Some(close) =
+                    suggest(&exit.name.to_string(), names.iter().map(String::as_str))
                 {
                     problem = problem.with_help(format!("did you mean `{close}`?"));
                 }
@@ -95,9 +96,12 @@ fn visit<'p>(
     path.push(name);
     for exit in &node.exits {
         if let Some(at) = path.iter().position(|earlier| **earlier == exit.name) {
-            let cycle: Vec<String> =
-                path[at..].iter().map(|name| format!("`{name}`")).collect();
-            let message = format!("bindings exit in a circle: {} → `{name}`", cycle.join(" → "), name = exit.name);
+            let cycle: Vec<String> = path[at..].iter().map(|name| format!("`{name}`")).collect();
+            let message = format!(
+                "bindings exit in a circle: {} → `{name}`",
+                cycle.join(" → "),
+                name = exit.name
+            );
             problems.push(Problem::error("E0303", exit.span.clone(), message));
             return None;
         }

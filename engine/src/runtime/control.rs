@@ -283,8 +283,7 @@ impl Control {
     fn addresses(&self) -> Vec<(String, NodeName)> {
         let mut addresses = Vec::new();
         for name in &self.plan.file_order {
-            let (Some(node), Some(prepared)) =
-                (self.plan.nodes.get(name), self.prepared.get(name))
+            let (Some(node), Some(prepared)) = (self.plan.nodes.get(name), self.prepared.get(name))
             else {
                 continue;
             };

@@ -158,8 +158,7 @@ impl Control {
             if !matches!(fate, Fate::Replace | Fate::Retire) {
                 continue;
             }
-            let (Some(node), Some(prepared)) =
-                (self.plan.nodes.get(name), self.prepared.get(name))
+            let (Some(node), Some(prepared)) = (self.plan.nodes.get(name), self.prepared.get(name))
             else {
                 continue;
             };

@@ -211,7 +211,13 @@ impl BatchBuilder {
     }
 
     /// Adds a record; its headers follow by [`BatchBuilder::header`].
-    pub fn record(&mut self, offset: i64, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+    pub fn record(
+        &mut self,
+        offset: i64,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) {
         let key = self.store(key);
         let value = self.store(value);
         let at = u32::try_from(self.headers.len()).unwrap_or(NULL);

@@ -85,8 +85,13 @@ pub trait TopicLog {
 
     /// Appends batches of `partition` from `offset` on to `out`, until their footprint passes
     /// `max_bytes`.
-    fn read(&self, partition: u32, offset: i64, max_bytes: usize, out: &mut Vec<Arc<Batch>>)
-    -> Read;
+    fn read(
+        &self,
+        partition: u32,
+        offset: i64,
+        max_bytes: usize,
+        out: &mut Vec<Arc<Batch>>,
+    ) -> Read;
 }
 
 /// What a visitor of a table asks for next.
@@ -111,11 +116,7 @@ pub trait TopicTable {
 
     /// Visits records in key order from `from` on, until `visit` breaks or there are no more.
     /// A lock is held meanwhile: visit some hundred keys, break, and go on from there later.
-    fn scan(
-        &self,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &Arc<Batch>) -> ControlFlow<(), Scan>,
-    );
+    fn scan(&self, from: &[u8], visit: &mut dyn FnMut(&[u8], &Arc<Batch>) -> ControlFlow<(), Scan>);
 }
 
 /// Told what became of an append. Called on the worker that appended, in the order of completion.

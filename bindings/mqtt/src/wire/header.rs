@@ -1,0 +1,151 @@
+//! The fixed header (MQTT 5.0 section 2.1), the same in both versions.
+
+use super::Malformed;
+
+/// The largest Remaining Length, bytes: four bytes of seven bits (section 2.1.4).
+pub const MAX_REMAINING_LEN: usize = 268_435_455;
+
+pub(super) const RESERVED_TYPE: Malformed = Malformed::packet("reserved packet type");
+
+/// The type of a control packet (MQTT 5.0 section 2.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum PacketType {
+    /// Not a packet; [`header`] never finds it.
+    Reserved = 0,
+    /// CONNECT.
+    Connect = 1,
+    /// CONNACK.
+    Connack = 2,
+    /// PUBLISH.
+    Publish = 3,
+    /// PUBACK.
+    Puback = 4,
+    /// PUBREC.
+    Pubrec = 5,
+    /// PUBREL.
+    Pubrel = 6,
+    /// PUBCOMP.
+    Pubcomp = 7,
+    /// SUBSCRIBE.
+    Subscribe = 8,
+    /// SUBACK.
+    Suback = 9,
+    /// UNSUBSCRIBE.
+    Unsubscribe = 10,
+    /// UNSUBACK.
+    Unsuback = 11,
+    /// PINGREQ.
+    Pingreq = 12,
+    /// PINGRESP.
+    Pingresp = 13,
+    /// DISCONNECT.
+    Disconnect = 14,
+    /// AUTH; reserved in 3.1.1.
+    Auth = 15,
+}
+
+impl PacketType {
+    const fn of(first: u8) -> Self {
+        match first >> 4 {
+            1 => Self::Connect,
+            2 => Self::Connack,
+            3 => Self::Publish,
+            4 => Self::Puback,
+            5 => Self::Pubrec,
+            6 => Self::Pubrel,
+            7 => Self::Pubcomp,
+            8 => Self::Subscribe,
+            9 => Self::Suback,
+            10 => Self::Unsubscribe,
+            11 => Self::Unsuback,
+            12 => Self::Pingreq,
+            13 => Self::Pingresp,
+            14 => Self::Disconnect,
+            15 => Self::Auth,
+            _ => Self::Reserved,
+        }
+    }
+}
+
+/// Where a packet lies in a buffer that starts with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The first byte: type and flags.
+    pub first: u8,
+    /// Bytes of the fixed header, 2 to 5.
+    pub header_len: usize,
+    /// Bytes behind the fixed header, up to [`MAX_REMAINING_LEN`].
+    pub remaining_len: usize,
+}
+
+impl Header {
+    /// Bytes of the whole packet: what Maximum Packet Size bounds.
+    #[must_use]
+    pub const fn total_len(self) -> usize {
+        self.header_len + self.remaining_len
+    }
+
+    /// The packet's type.
+    #[must_use]
+    pub const fn packet_type(self) -> PacketType {
+        PacketType::of(self.first)
+    }
+}
+
+/// Finds the packet that `buffer` starts with, without looking into it. `None`: its fixed header is
+/// not complete yet. The packet itself may end behind the buffer: compare
+/// [`Header::total_len`] with the buffer, and first with the Maximum Packet Size in force.
+///
+/// # Errors
+/// A type that is reserved, flags that the type does not have [MQTT-2.1.3-1], or a Remaining Length
+/// of more than four bytes, or more bytes than it takes [MQTT-1.5.5-1]: as soon as they show.
+pub fn header(buffer: &[u8]) -> Result<Option<Header>, Malformed> {
+    let Some((&first, lengths)) = buffer.split_first() else {
+        return Ok(None);
+    };
+    check_flags(first)?;
+    let mut remaining_len = 0;
+    for at in 0..4 {
+        let Some(&byte) = lengths.get(at) else {
+            return Ok(None);
+        };
+        remaining_len |= usize::from(byte & 0x7F) << (7 * at);
+        if byte & 0x80 == 0 {
+            if byte == 0 && at > 0 {
+                return Err(Malformed::packet("Remaining Length takes more bytes than it needs"));
+            }
+            return Ok(Some(Header { first, header_len: at + 2, remaining_len }));
+        }
+    }
+    Err(Malformed::packet("Remaining Length is longer than four bytes"))
+}
+
+/// Checks the flags against the type [MQTT-2.1.3-1].
+pub(super) const fn check_flags(first: u8) -> Result<(), Malformed> {
+    let flags = first & 0x0F;
+    match PacketType::of(first) {
+        PacketType::Reserved => Err(RESERVED_TYPE),
+        PacketType::Publish => {
+            if flags & 0b0110 == 0b0110 {
+                // [MQTT-3.3.1-4]
+                Err(Malformed::packet("PUBLISH with QoS 3"))
+            } else if flags & 0b1110 == 0b1000 {
+                // [MQTT-3.3.1-2]
+                Err(Malformed::packet("PUBLISH with DUP and QoS 0"))
+            } else {
+                Ok(())
+            }
+        }
+        // [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1]
+        PacketType::Pubrel | PacketType::Subscribe | PacketType::Unsubscribe if flags == 0b0010 => {
+            Ok(())
+        }
+        PacketType::Pubrel | PacketType::Subscribe | PacketType::Unsubscribe => {
+            Err(Malformed::packet("reserved flags of the fixed header are not 0010"))
+        }
+        _ if flags == 0 => Ok(()),
+        // [MQTT-3.14.1-1], [MQTT-3.15.1-1] among others
+        _ => Err(Malformed::packet("reserved flags of the fixed header are not 0000")),
+    }
+}

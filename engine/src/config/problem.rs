@@ -1,0 +1,225 @@
+//! Problems of a configuration, each with its place.
+
+use std::fmt::{self, Write as _};
+
+use crate::config::Span;
+
+/// Whether a problem prevents the configuration from being used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It does.
+    Error,
+    /// It does not.
+    Warning,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    code: &'static str,
+    severity: Severity,
+    span: Span,
+    message: String,
+    help: Option<String>,
+    related: Vec<(Span, String)>,
+}
+
+impl Problem {
+    /// A problem that prevents the configuration from being used. `code` is stable: E01xx syntax,
+    /// E02xx schema, E03xx names, E04xx planes, E05xx resources.
+    #[must_use]
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, span, message.into())
+    }
+
+    /// A problem that does not; its `code` begins with W.
+    #[must_use]
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, span, message.into())
+    }
+
+    fn new(code: &'static str, severity: Severity, span: Span, message: String) -> Self {
+        Self(Box::new(Details { code, severity, span, message, help: None, related: Vec::new() }))
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// Adds another place that has to do with it.
+    #[must_use]
+    pub fn with_related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.0.related.push((span, label.into()));
+        self
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The severity.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.0.severity
+    }
+
+    /// The place.
+    #[must_use]
+    pub fn span(&self) -> &Span {
+        &self.0.span
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+}
+
+/// `file:line:col: error[CODE]: message`, the line with a marker, help, related places.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = &*self.0;
+        let severity = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        writeln!(f, "{}: {severity}[{}]: {}", problem.span, problem.code, problem.message)?;
+        excerpt(f, &problem.span, problem.help.as_deref().unwrap_or_default())?;
+        for (span, label) in &problem.related {
+            writeln!(f, "{span}: {label}")?;
+            excerpt(f, span, "")?;
+        }
+        Ok(())
+    }
+}
+
+/// Lines longer than this are cut around the marker, characters.
+const WIDTH: usize = 160;
+
+fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, label: &str) -> fmt::Result {
+    let number = span.line().to_string();
+    let gutter = " ".repeat(number.len());
+    // A tab takes one column here, as it does in `column`; other control characters are not shown.
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let before = span.column() - 1;
+    let skipped = if before > WIDTH / 2 { before - WIDTH / 2 } else { 0 };
+    let line: String = span.line_text().chars().skip(skipped).take(WIDTH).map(clean).collect();
+    let shown = line.chars().count();
+    let indent = before - skipped;
+    let width = span.width().min(shown.saturating_sub(indent)).max(1);
+    writeln!(f, "{gutter} |")?;
+    writeln!(f, "{number} | {}", line.trim_end())?;
+    let marker = format!("{}{} {label}", " ".repeat(indent), "^".repeat(width));
+    writeln!(f, "{gutter} | {}", marker.trim_end())
+}
+
+/// Problems as they are found.
+#[derive(Clone, Debug, Default)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity() == Severity::Error)
+    }
+
+    /// All, in the order in which they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+
+    /// All as text, sorted by place.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut sorted: Vec<&Problem> = self.0.iter().collect();
+        sorted.sort_by_key(|problem| (problem.span().file().to_owned(), problem.span().start()));
+        let mut text = String::new();
+        for problem in sorted {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{problem}");
+        }
+        text
+    }
+}
+
+/// The candidate that was probably meant by `word`: at most a third of its letters differ.
+#[must_use]
+pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .filter(|candidate| *candidate != word)
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance, in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    #[test]
+    fn a_problem_shows_its_line_and_what_to_do() {
+        let source = Source::new("zilla.yaml", "name: x\nbindings:\n  a:\n    exitt: b\n");
+        let at = source.text().find("exitt").unwrap();
+        let mut problems = Problems::default();
+        problems.push(
+            Problem::error("E0202", source.span(at, at + 5), "unknown property `exitt`")
+                .with_help("did you mean `exit`?"),
+        );
+        problems.push(Problem::warning("W0001", source.span(0, 4), "first by place"));
+        assert!(problems.has_errors());
+        assert_eq!(
+            problems.render(),
+            "zilla.yaml:1:1: warning[W0001]: first by place\n  |\n1 | name: x\n  | ^^^^\n\n\
+             zilla.yaml:4:5: error[E0202]: unknown property `exitt`\n  |\n4 |     exitt: b\n  \
+             |     ^^^^^ did you mean `exit`?\n\n"
+        );
+    }
+
+    #[test]
+    fn a_close_word_is_suggested_and_a_distant_one_is_not() {
+        assert_eq!(suggest("exitt", ["type", "exit", "kind"]), Some("exit"));
+        assert_eq!(suggest("optoins", ["options", "routes"]), Some("options"));
+        assert_eq!(suggest("frobnicate", ["options", "routes"]), None);
+    }
+}

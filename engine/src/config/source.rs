@@ -1,0 +1,161 @@
+//! Files as text, and places in them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::{fmt, fs, io};
+
+/// The text of a configuration file.
+#[derive(Clone, Debug)]
+pub struct Source(Arc<Text>);
+
+#[derive(Debug)]
+struct Text {
+    name: String,
+    text: String,
+    /// Where each line begins, bytes.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    /// A text with the name that diagnostics give to it.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let (name, text) = (name.into(), text.into());
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Self(Arc::new(Text { name, text, lines }))
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is not UTF-8.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let bytes = fs::read(path)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8 text"))
+        })?;
+        Ok(Self::new(path.display().to_string(), text))
+    }
+
+    /// The name that diagnostics give to it: the path as it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// The place from byte `start` to byte `end`.
+    #[must_use]
+    pub fn span(&self, start: usize, end: usize) -> Span {
+        let limit = self.0.text.len();
+        let start = start.min(limit);
+        Span { source: self.clone(), start, end: end.clamp(start, limit) }
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.0.name == other.0.name && self.0.text == other.0.text)
+    }
+}
+
+impl Eq for Source {}
+
+/// A place in a [`Source`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Span {
+    source: Source,
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    /// The file's name.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        self.source.name()
+    }
+
+    /// Where it begins, bytes from the start of the file.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Where it ends, bytes from the start of the file.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
+    fn line_index(&self) -> usize {
+        self.source.0.lines.partition_point(|begin| *begin <= self.start).saturating_sub(1)
+    }
+
+    /// The line that it begins on, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line_index() + 1
+    }
+
+    /// The column that it begins at, in characters from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        let begin = self.source.0.lines[self.line_index()];
+        self.source.text().get(begin..self.start).map_or(1, |before| before.chars().count() + 1)
+    }
+
+    /// The line that it begins on, without its end.
+    #[must_use]
+    pub fn line_text(&self) -> &str {
+        let index = self.line_index();
+        let begin = self.source.0.lines[index];
+        let end = self.source.0.lines.get(index + 1).copied();
+        let line = self.source.text().get(begin..end.unwrap_or(self.source.text().len()));
+        line.unwrap_or_default().trim_end_matches(['\n', '\r'])
+    }
+
+    /// How many characters of its first line it covers; at least one.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        let covered = self.source.text().get(self.start..self.end).unwrap_or_default();
+        covered.lines().next().map_or(0, |line| line.trim_end().chars().count()).max(1)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file(), self.line(), self.column())
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_knows_its_line_and_its_column_in_characters() {
+        let source = Source::new("f.yaml", "a: 1\r\nä: öx\n");
+        let at = source.text().find('x').unwrap();
+        let span = source.span(at, at + 1);
+        assert_eq!(span.to_string(), "f.yaml:2:5");
+        assert_eq!((span.line_text(), span.width()), ("ä: öx", 1));
+        let end = source.span(source.text().len(), 1000);
+        assert_eq!((end.line(), end.column(), end.line_text()), (3, 1, ""));
+    }
+}
