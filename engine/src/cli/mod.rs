@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Problems, ProcessEnvironment, Schema, Source, load};
 use crate::graph::build;
@@ -16,7 +16,6 @@ use crate::runtime::{self, EngineOptions, StartError};
 use crate::spi::Catalog;
 use crate::telemetry::{LogFormat, init_logging};
 
-/// MQTT broker engine on Apache Kafka, declared in zilla.yaml.
 #[derive(Debug, Parser)]
 #[command(name = "zilla", version, propagate_version = true, disable_help_subcommand = true)]
 struct Cli {
@@ -81,7 +80,13 @@ struct Show {
 /// Runs the command line of a program that contains `catalog`.
 #[must_use]
 pub fn main(catalog: &Catalog) -> ExitCode {
-    match Cli::parse().command {
+    // The catalog knows what the program is.
+    let matches = Cli::command().about(catalog.about).get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match cli.command {
         Command::Start(start) => run(start, *catalog),
         Command::Validate(validate) => check(validate, catalog),
         Command::Schema => schema(catalog),
@@ -101,7 +106,7 @@ fn run(start: Start, catalog: Catalog) -> ExitCode {
         }
         println!("zilla: ready");
         // Whoever waits for the line is waiting for it now. If nobody reads, nobody waits.
-        let _ = std::io::stdout().flush();
+        std::io::stdout().flush().ok();
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

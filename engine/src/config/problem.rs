@@ -111,7 +111,7 @@ fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, label: &str) -> fmt::Result 
     // A tab takes one column here, as it does in `column`; other control characters are not shown.
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     let before = span.column() - 1;
-    let skipped = if before > WIDTH / 2 { before - WIDTH / 2 } else { 0 };
+    let skipped = before.saturating_sub(WIDTH / 2);
     let line: String = span.line_text().chars().skip(skipped).take(WIDTH).map(clean).collect();
     let shown = line.chars().count();
     let indent = before - skipped;
@@ -157,7 +157,7 @@ impl Problems {
         let mut text = String::new();
         for problem in sorted {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{problem}");
+            writeln!(text, "{problem}").ok();
         }
         text
     }

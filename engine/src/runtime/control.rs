@@ -152,12 +152,18 @@ async fn supervise(
     let changes = wakes.clone();
     let _watcher = Watcher::start(&control.options.config, move |change| {
         // A full queue holds a change already, and the file is read again then.
-        let _ = changes.try_send(Wake::Changed(change));
+        changes.try_send(Wake::Changed(change)).ok();
     })
     .map_err(system(format!("watch {name}")))?;
+    // What was written while the first plan was prepared.
+    if let Ok(now) = Source::read(&control.options.config)
+        && now != source
+    {
+        control.reload_and_report(&now).await;
+    }
     let asks = wakes.clone();
     let _admin = Admin::start(&control.options.config, move |reply| {
-        let _ = asks.try_send(Wake::Ask(reply));
+        asks.try_send(Wake::Ask(reply)).ok();
     })
     .map_err(system("open the status socket"))?;
     on_ready(&Engine { addresses: control.addresses() });
@@ -182,7 +188,7 @@ async fn supervise(
             },
             Wake::Ask(reply) => {
                 let status = control.status().await;
-                let _ = reply.send(status);
+                reply.send(status).ok();
             }
             Wake::Terminate => break,
         }
@@ -237,7 +243,6 @@ impl Control {
         let Some(plan) = plan else { return Err(problems.render()) };
         let hash = plan.hash();
         let unchanged = self.generation > 0 && hash == self.plan.hash();
-        let connections_before = self.loads.total();
         let applied = match self.apply(plan).await {
             Ok(applied) => applied,
             Err(more) => {
@@ -259,7 +264,7 @@ impl Control {
             hash = %format_args!("{hash:016x}"),
             unchanged,
             nodes = %self.describe(&applied),
-            connections_kept = connections_before,
+            connections_kept = self.loads.total().saturating_sub(applied.draining),
             connections_draining = applied.draining,
             duration_us = u64::try_from(micros).unwrap_or(u64::MAX),
         );
@@ -275,7 +280,7 @@ impl Control {
         for (name, fate) in all {
             let separator = if text.is_empty() { "" } else { " " };
             // Writing to a string does not fail.
-            let _ = write!(text, "{separator}{name}={}", fate.name());
+            write!(text, "{separator}{name}={}", fate.name()).ok();
         }
         text
     }

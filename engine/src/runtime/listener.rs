@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::config::NodeName;
 use crate::shared::Lock;
 
 /// Connections that may wait to be accepted, by socket.
@@ -17,8 +18,11 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 pub struct ListenerPool {
     workers: usize,
-    listeners: Lock<HashMap<SocketAddr, Weak<Listeners>>>,
+    listeners: Lock<HashMap<Key, Weak<Listeners>>>,
 }
+
+/// An address; where the system chooses the port, who asked, and for which of its ports.
+type Key = (SocketAddr, Option<(NodeName, usize)>);
 
 /// The listening sockets of one address, one a worker.
 #[derive(Debug)]
@@ -50,14 +54,21 @@ impl ListenerPool {
         Self { workers, listeners: Lock::default() }
     }
 
-    /// The sockets of an address: those that are open, or newly bound ones.
+    /// The sockets of an address: those that are open, or newly bound ones. For port 0 the system
+    /// chooses a port, which `owner` keeps for its `index`th address as long as it listens there.
     ///
     /// # Errors
     /// Where the address cannot be bound, also because another process of the same user holds it:
     /// SO_REUSEPORT would let both have it and share its clients, so that is tried first without.
-    pub fn acquire(&self, address: SocketAddr) -> io::Result<Arc<Listeners>> {
+    pub fn acquire(
+        &self,
+        owner: &NodeName,
+        index: usize,
+        address: SocketAddr,
+    ) -> io::Result<Arc<Listeners>> {
+        let key = (address, (address.port() == 0).then(|| (owner.clone(), index)));
         let mut listeners = self.listeners.lock();
-        if let Some(open) = listeners.get(&address).and_then(Weak::upgrade) {
+        if let Some(open) = listeners.get(&key).and_then(Weak::upgrade) {
             return Ok(open);
         }
         let mut bound = address;
@@ -77,7 +88,7 @@ impl ListenerPool {
         }
         let open = Arc::new(Listeners { address: bound, sockets });
         listeners.retain(|_, listeners| listeners.strong_count() > 0);
-        listeners.insert(address, Arc::downgrade(&open));
+        listeners.insert(key, Arc::downgrade(&open));
         Ok(open)
     }
 }
@@ -100,14 +111,16 @@ mod tests {
     #[test]
     fn an_address_is_shared_within_the_process_and_refused_to_another() {
         let ours = ListenerPool::new(2);
+        let (a, b) = (NodeName::new("n", "a"), NodeName::new("n", "b"));
         let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let open = ours.acquire(any).expect("a free port");
-        assert_eq!(ours.acquire(any).expect("the same").address(), open.address());
+        let open = ours.acquire(&a, 0, any).expect("a free port");
+        assert_eq!(ours.acquire(&a, 0, any).expect("the same").address(), open.address());
+        assert_ne!(ours.acquire(&b, 0, any).expect("another").address(), open.address());
         let theirs = ListenerPool::new(1);
-        let refused = theirs.acquire(open.address()).expect_err("held by the first");
+        let refused = theirs.acquire(&a, 0, open.address()).expect_err("held by the first");
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         let address = open.address();
         drop(open);
-        theirs.acquire(address).expect("free again");
+        theirs.acquire(&a, 0, address).expect("free again");
     }
 }

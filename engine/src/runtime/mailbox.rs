@@ -16,7 +16,6 @@ use crate::spi::Retire;
 const CAPACITY: usize = 16 * 1024;
 
 /// What a worker is told.
-#[expect(unnameable_types, reason = "what only the engine posts is the engine's")]
 pub enum Post {
     /// A signal was raised.
     Raised(usize),
@@ -28,6 +27,8 @@ pub enum Post {
     Status(tokio::sync::oneshot::Sender<WorkerStatus>),
     /// The process ends: retire everything.
     Retire(Retire),
+    /// Something panicked: start all instances anew.
+    Poisoned,
     /// Leave the loop; the thread ends.
     Stop,
 }

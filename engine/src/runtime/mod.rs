@@ -14,6 +14,6 @@ pub use admin::{admin_path, ask};
 pub use clock::Clock;
 pub use control::{Engine, EngineOptions, StartError, run};
 pub use listener::{ListenerPool, Listeners};
-pub use loads::Loads;
+pub use loads::{Loads, Placed};
 pub use mailbox::{Mailbox, Post};
 pub use status::{NodeStatus, Status};

@@ -43,8 +43,6 @@ pub(super) struct Work {
 /// What a reload did.
 pub(super) struct Applied {
     pub(super) fates: Vec<(NodeName, Fate)>,
-    /// Connections that the bindings of the new plan have, summed over bindings and workers.
-    pub(super) connections: HashMap<NodeName, usize>,
     /// Connections that go on in what was replaced or removed.
     pub(super) draining: usize,
 }
@@ -72,12 +70,12 @@ impl Control {
         self.generation += 1;
         let application =
             Arc::new(Application { generation: self.generation, steps, replaced, removed });
-        let (connections, draining) = self.commit(&application).await;
+        let draining = self.commit(&application).await;
         drop(application);
         self.release(&fates, &prepared);
         self.plan = plan;
         self.prepared = prepared;
-        Ok(Applied { fates, connections, draining })
+        Ok(Applied { fates, draining })
     }
 
     /// Prepares every node that is new or changed, exits first. Nodes that are kept keep what they
@@ -133,23 +131,19 @@ impl Control {
         }
     }
 
-    async fn commit(&self, application: &Arc<Application>) -> (HashMap<NodeName, usize>, usize) {
+    /// Has every worker apply the plan; returns how many connections go on in what was retired.
+    async fn commit(&self, application: &Arc<Application>) -> usize {
         let mut answers = Vec::with_capacity(self.mailboxes.len());
         for mailbox in &self.mailboxes {
             let (done, answer) = tokio::sync::oneshot::channel();
             mailbox.post_always(Post::Apply(Arc::clone(application), done));
             answers.push(answer);
         }
-        let mut connections = HashMap::new();
         let mut draining = 0;
         for answer in answers {
-            let Ok(status) = answer.await else { continue };
-            draining += status.retired;
-            for (name, count) in status.connections {
-                *connections.entry(name).or_insert(0) += count;
-            }
+            draining += answer.await.map_or(0, |status| status.retired);
         }
-        (connections, draining)
+        draining
     }
 
     /// Ends, off the reload path, what replaced and removed nodes had prepared.

@@ -43,6 +43,7 @@ pub struct NodeStatus {
 
 /// A worker's part of the state.
 #[derive(Debug)]
+#[expect(unnameable_types, reason = "the engine's own")]
 pub struct WorkerStatus {
     pub(crate) connections: Vec<(NodeName, usize)>,
     /// Connections of instances that were retired and go on.

@@ -1,15 +1,17 @@
 //! A worker: a thread with a runtime of its own, on which its instances of all nodes live.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
 use crate::config::NodeName;
 use crate::graph::Fate;
-use crate::runtime::reload::{Application, Step};
+use crate::runtime::reload::{Application, Step, Work};
 use crate::runtime::status::WorkerStatus;
 use crate::runtime::{Loads, Mailbox, Post};
 use crate::spi::{Entry, Links, Node, Retire, WorkerCx};
@@ -29,17 +31,40 @@ pub(super) fn start(start: WorkerStart) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(format!("worker-{}", start.index)).spawn(move || {
         let mailbox = Arc::clone(&start.mailboxes[start.index]);
         let cx = WorkerCx::new(start.index, start.mailboxes, start.loads, start.metrics);
-        let worker = Worker { cx, nodes: HashMap::new(), entries: HashMap::new(), retired: vec![] };
-        LocalSet::new().block_on(&runtime, worker.run(mailbox));
+        let worker = Worker {
+            cx,
+            nodes: BTreeMap::new(),
+            entries: HashMap::new(),
+            retired: Vec::new(),
+            order: Vec::new(),
+        };
+        let run = AssertUnwindSafe(|| LocalSet::new().block_on(&runtime, worker.run(mailbox)));
+        if catch_unwind(run).is_err() {
+            // The engine's own code: nothing that this worker holds can be relied upon, and a
+            // supervisor starts the process again.
+            tracing::error!(event = "engine.worker.panicked", "the process ends");
+            std::process::exit(PANICKED);
+        }
     })
 }
 
+/// The exit status of a process whose worker panicked in engine code, as Rust's own is.
+const PANICKED: i32 = 101;
+
 struct Worker {
     cx: WorkerCx,
-    nodes: HashMap<NodeName, Rc<dyn Node>>,
+    nodes: BTreeMap<NodeName, Running>,
     entries: HashMap<NodeName, Entry>,
     /// Replaced or removed instances that still have connections.
     retired: Vec<Rc<dyn Node>>,
+    /// The names of the plan, exits first.
+    order: Vec<NodeName>,
+}
+
+/// An instance, and what it was made from.
+struct Running {
+    node: Rc<dyn Node>,
+    work: Work,
 }
 
 impl Worker {
@@ -49,96 +74,143 @@ impl Worker {
             mailbox.receive(&mut posts).await;
             for post in posts.drain(..) {
                 match post {
-                    Post::Raised(key) => self.cx.raised(key),
-                    Post::Node(name, payload) => {
-                        if let Some(node) = self.nodes.get(&name).map(Rc::clone) {
-                            node.receive(payload);
+                    // Code of bindings: a panic in it is theirs, and poisons them.
+                    Post::Raised(key) => self.guarded(|worker| worker.cx.raised(key)),
+                    Post::Node(name, payload) => self.guarded(|worker| {
+                        if let Some(running) = worker.nodes.get(&name) {
+                            Rc::clone(&running.node).receive(payload);
                         }
-                    }
+                    }),
                     Post::Apply(application, done) => {
                         self.apply(&application);
-                        let _ = done.send(self.status());
+                        done.send(self.status()).ok();
                     }
                     Post::Status(reply) => {
-                        let _ = reply.send(self.status());
+                        reply.send(self.status()).ok();
                     }
                     Post::Retire(retire) => {
-                        for node in self.nodes.values() {
-                            node.retire(retire);
+                        for running in self.nodes.values() {
+                            running.node.retire(retire);
                         }
                     }
+                    Post::Poisoned => self.renew(),
                     Post::Stop => return,
                 }
             }
         }
     }
 
+    fn guarded(&mut self, call: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| call(self))).is_err() {
+            self.cx.poison();
+        }
+    }
+
+    /// Replaces every instance after a panic: it released what was borrowed, but what it left half
+    /// done may hold no more. The connections of this worker end; the other workers go on.
+    fn renew(&mut self) {
+        if !self.cx.is_poisoned() {
+            return;
+        }
+        let retire = Retire { is_shutdown: false, deadline: Some(self.cx.clock().now()) };
+        let connections: usize =
+            self.nodes.values().map(|running| running.node.connections()).sum();
+        tracing::error!(
+            event = "worker.poisoned",
+            worker = self.cx.index(),
+            connections,
+            "a binding panicked (see above): its worker starts its bindings anew",
+        );
+        for name in self.order.clone() {
+            if let Some(work) = self.nodes.get(&name).map(|running| running.work.clone()) {
+                self.attach(&name, &work, retire);
+            }
+        }
+        self.cx.clear_poison();
+    }
+
     /// Applies a plan between two polls. Cannot fail.
     fn apply(&mut self, application: &Application) {
         self.cx.set_generation(application.generation);
         for step in &application.steps {
-            match step.fate {
-                Fate::Keep => {}
-                Fate::Relink => {
-                    if let Some(node) = self.nodes.get(&step.name) {
-                        node.relinked(application.generation);
+            match (step.fate, &step.work) {
+                (Fate::Start | Fate::Replace, Some(work)) => {
+                    self.attach(&step.name, work, application.replaced);
+                }
+                (Fate::Update, Some(work)) => self.update(step, work),
+                (Fate::Relink, _) => {
+                    if let Some(running) = self.nodes.get(&step.name) {
+                        running.node.relinked(application.generation);
                     }
                 }
-                Fate::Start | Fate::Replace => self.attach(step, application),
-                Fate::Update => {
-                    if let (Some(node), Some(work)) = (self.nodes.get(&step.name), &step.work) {
-                        let mut links = Links::new(&self.entries);
-                        node.update(&work.definition, &work.prepared, &self.cx, &mut links);
-                    }
-                }
-                Fate::Retire => {
+                (Fate::Retire, _) => {
                     self.entries.remove(&step.name);
-                    if let Some(node) = self.nodes.remove(&step.name) {
-                        node.retire(application.removed);
-                        self.retired.push(node);
+                    if let Some(running) = self.nodes.remove(&step.name) {
+                        running.node.retire(application.removed);
+                        self.retired.push(running.node);
                     }
                 }
+                // Keep: nothing. The others come with their work.
+                _ => {}
             }
         }
-        self.retired.retain(|node| node.connections() > 0);
+        self.order = application
+            .steps
+            .iter()
+            .filter(|step| step.fate != Fate::Retire)
+            .map(|step| step.name.clone())
+            .collect();
+        self.forget_ended();
     }
 
-    fn attach(&mut self, step: &Step, application: &Application) {
-        let Some(work) = &step.work else { return };
+    fn update(&mut self, step: &Step, work: &Work) {
+        let Some(running) = self.nodes.get_mut(&step.name) else { return };
+        running.work = work.clone();
+        let mut links = Links::new(&self.entries);
+        running.node.update(&work.definition, &work.prepared, &self.cx, &mut links);
+    }
+
+    fn attach(&mut self, name: &NodeName, work: &Work, replaced: Retire) {
         let mut links = Links::new(&self.entries);
         let attached = work.definition.attach(&work.prepared, &self.cx, &mut links);
         if let Some(entry) = attached.entry {
-            match self.entries.get_mut(&step.name) {
+            match self.entries.get_mut(name) {
                 Some(present) => present.replace_with(entry),
                 None => {
-                    self.entries.insert(step.name.clone(), entry);
+                    self.entries.insert(name.clone(), entry);
                 }
             }
         }
-        if let Some(old) = self.nodes.insert(step.name.clone(), attached.node) {
-            old.retire(application.replaced);
-            self.retired.push(old);
+        let running = Running { node: attached.node, work: work.clone() };
+        if let Some(old) = self.nodes.insert(name.clone(), running) {
+            old.node.retire(replaced);
+            self.retired.push(old.node);
         }
     }
 
-    fn status(&mut self) -> WorkerStatus {
+    fn forget_ended(&mut self) {
         self.retired.retain(|node| node.connections() > 0);
+    }
+
+    fn status(&mut self) -> WorkerStatus {
+        self.forget_ended();
         WorkerStatus {
             connections: self
                 .nodes
                 .iter()
-                .map(|(name, node)| (name.clone(), node.connections()))
+                .map(|(name, running)| (name.clone(), running.node.connections()))
                 .collect(),
-            retired: self.retired.iter().map(|node| node.connections()).sum(),
+            // One connection passes several nodes, so that a sum would count it more than once.
+            retired: self.retired.iter().map(|node| node.connections()).max().unwrap_or(0),
         }
     }
 }
 
 /// How long a removed binding lets its connections go on.
-pub(super) const REMOVED: std::time::Duration = std::time::Duration::from_secs(30);
+const REMOVED: Duration = Duration::from_secs(30);
 
 /// The retirement of replaced and of removed nodes, from `now`.
-pub(super) fn retirements(now: std::time::Instant) -> (Retire, Retire) {
+pub(super) fn retirements(now: Instant) -> (Retire, Retire) {
     let replaced = Retire { is_shutdown: false, deadline: None };
     let removed = Retire { is_shutdown: false, deadline: Some(now + REMOVED) };
     (replaced, removed)

@@ -91,7 +91,7 @@ impl<T> Log<T> {
         if let Err(slot) = slot {
             let head = Segment::new(first);
             // An empty segment has room for one.
-            let _ = head.push(slot, footprint);
+            head.push(slot, footprint).ok();
             self.segments.write().push_back(Arc::new(head));
         }
         self.bytes.fetch_add(footprint, Ordering::Relaxed);

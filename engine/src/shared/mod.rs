@@ -15,7 +15,7 @@ pub use inbox::Inbox;
 pub use log::{Log, LogRead};
 pub use signal::Signal;
 pub use store::Store;
-pub use table::Table;
+pub use table::{Table, Visit};
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use super::SharedLock;
 
+/// Called with a key and its item; says where to go on.
+pub type Visit<'v, T> = dyn FnMut(&[u8], &Arc<T>) -> ControlFlow<(), Option<Vec<u8>>> + 'v;
+
 /// A map from byte keys to items in key order: one thread writes, any thread reads.
 #[derive(Debug)]
 pub struct Table<T> {
@@ -59,11 +62,7 @@ impl<T> Table<T> {
 
     /// Visits items in key order from `from` on. `visit` says with `Some(key)` where to go on
     /// instead of at the next key, and breaks to stop. The lock is held meanwhile.
-    pub fn scan(
-        &self,
-        from: &[u8],
-        visit: &mut dyn FnMut(&[u8], &Arc<T>) -> ControlFlow<(), Option<Vec<u8>>>,
-    ) {
+    pub fn scan(&self, from: &[u8], visit: &mut Visit<'_, T>) {
         let items = self.items.read();
         let mut seek = Some(from.to_vec());
         while let Some(start) = seek.take() {

@@ -6,6 +6,8 @@ use crate::spi::BindingKind;
 /// The one list of what a binary contains: a value, not a side effect of linking.
 #[derive(Clone, Copy)]
 pub struct Catalog {
+    /// What the program is, in one line, for `--help`.
+    pub about: &'static str,
     /// The binding types, by name.
     pub bindings: &'static [&'static dyn BindingKind],
 }

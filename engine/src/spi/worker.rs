@@ -26,8 +26,12 @@ struct Inner {
     pool: BufferPool,
     metrics: Arc<Metrics>,
     generation: Cell<u64>,
-    signals: RefCell<Slab<(Arc<Signal>, Rc<dyn Fn()>)>>,
+    signals: RefCell<Slab<Registered>>,
+    is_poisoned: Cell<bool>,
 }
+
+/// A signal, and who is called when it is raised.
+type Registered = (Arc<Signal>, Rc<dyn Fn()>);
 
 impl WorkerCx {
     pub(crate) fn new(
@@ -45,6 +49,7 @@ impl WorkerCx {
             metrics,
             generation: Cell::new(0),
             signals: RefCell::default(),
+            is_poisoned: Cell::new(false),
         }))
     }
 
@@ -90,7 +95,7 @@ impl WorkerCx {
 
     /// How many connections each worker has.
     #[must_use]
-    pub fn loads(&self) -> &Loads {
+    pub fn loads(&self) -> &Arc<Loads> {
         &self.0.loads
     }
 
@@ -100,9 +105,30 @@ impl WorkerCx {
         self.0.metrics.counter(&node.to_string(), metric)
     }
 
-    /// Runs a future on this worker. A panic in it ends that future only.
-    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        drop(tokio::task::spawn_local(future));
+    /// Runs a future on this worker. The handle can abort it; dropping the handle lets it go on. A
+    /// panic in it ends it and poisons the worker, whose instances are then started anew.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> tokio::task::AbortHandle {
+        let guard = PanicGuard(self.clone());
+        let task = tokio::task::spawn_local(async move {
+            let _guard = guard;
+            future.await;
+        });
+        task.abort_handle()
+    }
+
+    /// Says that something panicked on this worker.
+    pub(crate) fn poison(&self) {
+        if !self.0.is_poisoned.replace(true) {
+            self.0.mailboxes[self.0.index].post_always(Post::Poisoned);
+        }
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.0.is_poisoned.get()
+    }
+
+    pub(crate) fn clear_poison(&self) {
+        self.0.is_poisoned.set(false);
     }
 
     /// A signal that other threads can raise; `on_raise` is then called on this worker, once
@@ -137,6 +163,17 @@ impl WorkerCx {
             Ok(()) => Ok(()),
             Err(Post::Node(_, payload)) => Err(payload),
             Err(_) => Err(Box::new(())),
+        }
+    }
+}
+
+/// Dropped with a task; poisons the worker where a panic is what ends it.
+struct PanicGuard(WorkerCx);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison();
         }
     }
 }

@@ -1,0 +1,61 @@
+//! kind `client`: where another system is. Only configuration, since a client library makes its own
+//! connections.
+
+use std::sync::Arc;
+
+use engine::bytes::{Endpoint, EndpointPlane};
+use engine::config::{NodeConfig, Problem, Problems};
+use engine::spi::{
+    Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, WorkerCx,
+};
+use serde_json::Value;
+
+use crate::config;
+
+pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
+    if !node.routes().is_empty() {
+        let message = "routes of a tcp client have no effect: it is only an endpoint here";
+        problems.push(Problem::warning("W0201", node.key_span_of("/routes"), message));
+    }
+    let host = node.value.pointer("/options/host").and_then(Value::as_str);
+    let ports = config::ports(node, "/options/port", problems);
+    let address = match (host, ports.first()) {
+        // `*`: whatever the binding that exits to this one asks for.
+        (Some(host), Some((range, _))) if host != "*" => Some((host.to_owned(), range.first)),
+        _ => None,
+    };
+    Some(Arc::new(TcpClient { endpoint: Arc::new(Endpoint { address }) }))
+}
+
+struct TcpClient {
+    endpoint: Arc<Endpoint>,
+}
+
+impl Definition for TcpClient {
+    fn entry(&self) -> Option<&'static str> {
+        Some(EndpointPlane::NAME)
+    }
+
+    fn exits(&self) -> Vec<Exit> {
+        Vec::new()
+    }
+
+    fn absorbs(&self, old: &dyn Definition) -> bool {
+        // The binding that uses the endpoint holds it by value and decides for itself.
+        engine::spi::definition_as::<Self>(old).is_some()
+    }
+
+    fn prepare<'a>(&'a self, _: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
+        let endpoint: Prepared = Arc::<Endpoint>::clone(&self.endpoint);
+        Box::pin(std::future::ready(Ok(endpoint)))
+    }
+
+    fn attach(&self, _: &Prepared, _: &WorkerCx, _: &mut Links<'_>) -> Attached {
+        Attached { entry: None, node: std::rc::Rc::new(Idle) }
+    }
+}
+
+/// Nothing runs on a worker for an endpoint.
+struct Idle;
+
+impl Node for Idle {}

@@ -1,0 +1,152 @@
+//! kind `server`: listens, and passes connections on.
+
+mod connections;
+mod node;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use engine::bytes::Bytes;
+use engine::config::{NodeConfig, NodeName, Problem, Problems, Span};
+use engine::runtime::Listeners;
+use engine::spi::{
+    Attached, BoxFuture, Coupling, Definition, Exit, Links, Plane, PrepareCx, Prepared, Resource,
+    WorkerCx, definition_as, prepared_as,
+};
+use serde_json::Value;
+
+use crate::config::{self, Ports, RouteTarget};
+use node::TcpServerNode;
+
+pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
+    let ports = config::ports(node, "/options/port", problems);
+    let routes = config::routes(node, problems);
+    let host = node.value.pointer("/options/host").and_then(Value::as_str)?;
+    if problems.has_errors() {
+        return None;
+    }
+    Some(Arc::new(TcpServer {
+        name: node.node_name(),
+        host: host.to_owned(),
+        host_span: node.span_of("/options/host"),
+        ports,
+        routes,
+    }))
+}
+
+/// A tcp server as the file describes it.
+struct TcpServer {
+    name: NodeName,
+    host: String,
+    host_span: Span,
+    ports: Ports,
+    routes: Vec<RouteTarget>,
+}
+
+/// The sockets that it listens on.
+struct Sockets(Vec<Arc<Listeners>>);
+
+impl TcpServer {
+    /// Each port that is asked for, once, with its place.
+    fn ports(&self) -> Vec<(u16, Span)> {
+        let mut ports: Vec<(u16, Span)> = Vec::new();
+        for (range, span) in &self.ports {
+            for port in range.first..=range.last {
+                if port == 0 || ports.iter().all(|(other, _)| *other != port) {
+                    ports.push((port, span.clone()));
+                }
+            }
+        }
+        ports
+    }
+
+    async fn hosts(&self) -> Result<Vec<IpAddr>, Problem> {
+        if let Ok(address) = self.host.parse() {
+            return Ok(vec![address]);
+        }
+        let resolved = tokio::net::lookup_host((self.host.as_str(), 0)).await;
+        let hosts: Vec<IpAddr> =
+            resolved.map(|all| all.map(|a| a.ip()).collect()).map_err(|error| {
+                let message = format!("the host name {} cannot be resolved: {error}", self.host);
+                Problem::error("E0504", self.host_span.clone(), message)
+                    .with_help("use an address of this machine, or 0.0.0.0 for all")
+            })?;
+        let mut distinct = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            if !distinct.contains(&host) {
+                distinct.push(host);
+            }
+        }
+        Ok(distinct)
+    }
+
+    async fn listen(&self, cx: &PrepareCx<'_>) -> Result<Prepared, Problem> {
+        let mut sockets = Vec::new();
+        for host in self.hosts().await? {
+            for (index, (port, span)) in self.ports().into_iter().enumerate() {
+                let address = SocketAddr::new(host, port);
+                let listeners = cx.listeners().acquire(cx.name(), index, address);
+                sockets.push(listeners.map_err(|error| {
+                    let problem = Problem::error(
+                        "E0503",
+                        span,
+                        format!("cannot listen on {address}: {error}"),
+                    );
+                    match error.kind() {
+                        std::io::ErrorKind::AddrInUse => problem.with_help(
+                            "another program listens there; end it, or choose another port",
+                        ),
+                        std::io::ErrorKind::PermissionDenied => problem
+                            .with_help("ports below 1024 need a privilege; choose a higher one"),
+                        _ => problem,
+                    }
+                })?);
+            }
+        }
+        Ok(Arc::new(Sockets(sockets)))
+    }
+}
+
+impl Definition for TcpServer {
+    fn entry(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn exits(&self) -> Vec<Exit> {
+        self.routes
+            .iter()
+            .map(|route| Exit {
+                name: route.exit.name.clone(),
+                plane: Bytes::NAME,
+                coupling: Coupling::Link,
+                span: route.exit.span.clone(),
+            })
+            .collect()
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        // A name is resolved when the binding prepares; then a conflict shows as an address in use.
+        let Ok(host) = self.host.parse::<IpAddr>() else { return Vec::new() };
+        let listener = |(port, span)| Resource::Listener(SocketAddr::new(host, port), span);
+        self.ports().into_iter().map(listener).collect()
+    }
+
+    fn absorbs(&self, old: &dyn Definition) -> bool {
+        definition_as::<Self>(old).is_some()
+    }
+
+    fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
+        Box::pin(self.listen(cx))
+    }
+
+    fn attach(&self, prepared: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
+        let node = TcpServerNode::new(&self.name, cx);
+        node.take(self, &prepared_as(prepared), links);
+        Attached { entry: None, node }
+    }
+
+    fn serves(&self, prepared: &Prepared) -> Vec<String> {
+        let sockets = prepared_as::<Sockets>(prepared);
+        sockets.0.iter().map(|listeners| format!("tcp://{}", listeners.address())).collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! The connections of a tcp server on one worker.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use engine::runtime::Placed;
+use engine::spi::WorkerCx;
+use slab::Slab;
+use tokio::task::AbortHandle;
+
+/// The connections that are open, one task each.
+pub(super) struct Connections {
+    this: Weak<Self>,
+    cx: WorkerCx,
+    tasks: RefCell<Slab<Option<AbortHandle>>>,
+    cut_off: Cell<bool>,
+}
+
+impl Connections {
+    pub(super) fn new(cx: &WorkerCx) -> Rc<Self> {
+        Rc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            cx: cx.clone(),
+            tasks: RefCell::default(),
+            cut_off: Cell::new(false),
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tasks.borrow().len()
+    }
+
+    /// Runs a connection until it ends.
+    pub(super) fn spawn(&self, placed: Placed, serve: impl Future<Output = ()> + 'static) {
+        let Some(this) = self.this.upgrade() else { return };
+        let key = self.tasks.borrow_mut().insert(None);
+        let open = Open { connections: this, key, _placed: placed };
+        let handle = self.cx.spawn(async move {
+            // Dropped with the task, however that ends: by itself, cut off, or in a panic.
+            let _open = open;
+            serve.await;
+        });
+        if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
+            *task = Some(handle);
+        }
+    }
+
+    /// Ends at `deadline` whatever is still open then.
+    pub(super) fn cut_off_at(&self, deadline: Instant) {
+        if self.cut_off.replace(true) || self.len() == 0 {
+            return;
+        }
+        let Some(this) = self.this.upgrade() else { return };
+        drop(self.cx.spawn(async move {
+            tokio::time::sleep_until(deadline.into()).await;
+            let tasks: Vec<_> =
+                this.tasks.borrow().iter().filter_map(|(_, task)| task.clone()).collect();
+            for task in tasks {
+                task.abort();
+            }
+        }));
+    }
+}
+
+struct Open {
+    connections: Rc<Connections>,
+    key: usize,
+    _placed: Placed,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.tasks.borrow_mut().try_remove(self.key);
+    }
+}

@@ -1,0 +1,251 @@
+//! A tcp server on one worker: accepts, places each connection on the least loaded worker, and
+//! passes it to the exit that its route names.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::io;
+use std::net::TcpStream;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::bytes::{Bytes, Conn, ConnMeta, Ended};
+use engine::config::NodeName;
+use engine::runtime::{Listeners, Placed};
+use engine::spi::{
+    Definition, Link, Links, Node, Prepared, Retire, WorkerCx, definition_as, prepared_as,
+};
+use engine::telemetry::Counter;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use super::connections::Connections;
+use super::{Sockets, TcpServer};
+use crate::state::{Condition, route};
+
+/// How long accepting pauses where the process has no file descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The instance.
+pub(super) struct TcpServerNode {
+    this: Weak<Self>,
+    name: NodeName,
+    cx: WorkerCx,
+    routes: RefCell<Rc<[Route]>>,
+    accepting: RefCell<Vec<Accepting>>,
+    connections: Rc<Connections>,
+    accepted: Counter,
+    unrouted: Counter,
+    accept_failures: Counter,
+}
+
+struct Route {
+    conditions: Vec<Condition>,
+    exit: Link<Bytes>,
+}
+
+/// An address that is listened on.
+struct Accepting {
+    listeners: Arc<Listeners>,
+    task: AbortHandle,
+}
+
+/// A connection that another worker accepted.
+struct Handoff {
+    stream: TcpStream,
+    meta: ConnMeta,
+    placed: Placed,
+}
+
+impl TcpServerNode {
+    pub(super) fn new(name: &NodeName, cx: &WorkerCx) -> Rc<Self> {
+        Rc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            name: name.clone(),
+            cx: cx.clone(),
+            routes: RefCell::new(Rc::new([])),
+            accepting: RefCell::default(),
+            connections: Connections::new(cx),
+            accepted: cx.counter(name, "connections_accepted"),
+            unrouted: cx.counter(name, "connections_without_route"),
+            accept_failures: cx.counter(name, "accept_failures"),
+        })
+    }
+
+    /// Takes a definition: its routes for the next connection, its sockets now. A socket that it
+    /// shares with the definition before goes on undisturbed.
+    pub(super) fn take(&self, definition: &TcpServer, sockets: &Sockets, links: &Links<'_>) {
+        let routes = definition.routes.iter().map(|route| Route {
+            conditions: route.conditions.clone(),
+            exit: links.link(&route.exit.name),
+        });
+        *self.routes.borrow_mut() = routes.collect();
+        let mut accepting = self.accepting.borrow_mut();
+        let is_wanted =
+            |old: &Accepting| sockets.0.iter().any(|new| Arc::ptr_eq(&old.listeners, new));
+        for gone in accepting.extract_if(.., |old| !is_wanted(old)) {
+            self.stop(&gone);
+        }
+        for listeners in &sockets.0 {
+            if accepting.iter().any(|old| Arc::ptr_eq(&old.listeners, listeners)) {
+                continue;
+            }
+            match self.listen(listeners) {
+                Ok(task) => accepting.push(Accepting { listeners: Arc::clone(listeners), task }),
+                Err(error) => {
+                    self.accept_failures.increment();
+                    tracing::error!(
+                        event = "tcp.listen.failed",
+                        binding = %self.name,
+                        address = %listeners.address(),
+                        %error,
+                        "this worker cannot accept on the address; the others do",
+                    );
+                }
+            }
+        }
+    }
+
+    fn listen(&self, listeners: &Listeners) -> io::Result<AbortHandle> {
+        let listener = TcpListener::from_std(listeners.socket(self.cx.index())?)?;
+        let this = Weak::clone(&self.this);
+        let task = tokio::task::spawn_local(async move {
+            loop {
+                let accepted = listener.accept().await;
+                let Some(node) = this.upgrade() else { return };
+                match accepted {
+                    Ok((stream, peer)) => node.place(stream, peer),
+                    Err(error) if is_of_the_connection(&error) => node.accept_failures.increment(),
+                    Err(error) => {
+                        node.accept_failures.increment();
+                        tracing::error!(
+                            event = "tcp.accept.paused",
+                            binding = %node.name,
+                            %error,
+                            "connections wait; those that are open go on",
+                        );
+                        drop(node);
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+        });
+        Ok(task.abort_handle())
+    }
+
+    /// Stops listening on an address. What its queue holds was connected before, and is served:
+    /// closing the socket would reset it.
+    fn stop(&self, gone: &Accepting) {
+        gone.task.abort();
+        let Ok(listener) = gone.listeners.socket(self.cx.index()) else { return };
+        // The socket does not block: an error is the end of its queue.
+        while let Ok((stream, peer)) = listener.accept() {
+            match stream
+                .set_nonblocking(true)
+                .and_then(|()| tokio::net::TcpStream::from_std(stream))
+            {
+                Ok(stream) => self.place(stream, peer),
+                Err(_) => self.accept_failures.increment(),
+            }
+        }
+    }
+
+    /// Serves a connection here, or hands it to a worker with fewer of them.
+    fn place(&self, stream: tokio::net::TcpStream, peer: std::net::SocketAddr) {
+        self.accepted.increment();
+        // Fails only where the peer is gone already; then the first read says so.
+        stream.set_nodelay(true).ok();
+        let Ok(local) = stream.local_addr() else {
+            self.accept_failures.increment();
+            return;
+        };
+        let meta = ConnMeta { peer, local };
+        let here = self.cx.index();
+        let placed = self.cx.loads().place(here);
+        let there = placed.worker();
+        if there == here {
+            self.serve(stream, meta, placed);
+            return;
+        }
+        let Ok(stream) = stream.into_std() else {
+            self.accept_failures.increment();
+            return;
+        };
+        let handoff = Box::new(Handoff { stream, meta, placed });
+        if let Err(back) = self.cx.post(there, &self.name, handoff) {
+            // That worker has more to do than it can: the connection stays.
+            if let Ok(handoff) = back.downcast::<Handoff>() {
+                self.take_over(Handoff { placed: self.cx.loads().place_on(here), ..*handoff });
+            }
+        }
+    }
+
+    /// Goes on with a connection that was a plain socket in between.
+    fn take_over(&self, handoff: Handoff) {
+        match tokio::net::TcpStream::from_std(handoff.stream) {
+            Ok(stream) => self.serve(stream, handoff.meta, handoff.placed),
+            Err(_) => self.accept_failures.increment(),
+        }
+    }
+
+    /// Passes a connection to the exit of its route.
+    fn serve(&self, stream: tokio::net::TcpStream, meta: ConnMeta, placed: Placed) {
+        let routes = Rc::clone(&self.routes.borrow());
+        let found = route(routes.iter().map(|route| route.conditions.as_slice()), meta.local);
+        let Some(found) = found else {
+            self.unrouted.increment();
+            return;
+        };
+        let exit = routes[found].exit.get();
+        let unrouted = self.unrouted.clone();
+        self.connections.spawn(placed, async move {
+            let ended = exit.serve(Conn { io: Box::new(stream), meta }).await;
+            if ended == Ended::Refused {
+                unrouted.increment();
+            }
+        });
+    }
+}
+
+/// Whether an error of accept concerns the one connection only (accept(2)).
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::PermissionDenied
+    )
+}
+
+impl Node for TcpServerNode {
+    fn update(
+        &self,
+        definition: &Arc<dyn Definition>,
+        prepared: &Prepared,
+        _: &WorkerCx,
+        links: &mut Links<'_>,
+    ) {
+        if let Some(definition) = definition_as::<TcpServer>(&**definition) {
+            self.take(definition, &prepared_as(prepared), links);
+        }
+    }
+
+    fn retire(&self, retire: Retire) {
+        for gone in self.accepting.borrow_mut().drain(..) {
+            self.stop(&gone);
+        }
+        if let Some(deadline) = retire.deadline {
+            self.connections.cut_off_at(deadline);
+        }
+    }
+
+    fn receive(&self, payload: Box<dyn Any + Send>) {
+        let Ok(handoff) = payload.downcast::<Handoff>() else { return };
+        self.take_over(*handoff);
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.len()
+    }
+}
