@@ -1,6 +1,8 @@
 //! What a binding lives through: fates over reloads, a refused file, a panic, the end. A binding
 //! type made for this test writes down what the engine does with it.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by them")]
+
 use std::any::Any;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -187,13 +189,8 @@ impl Running {
         JOURNALS.lock().push((namespace.to_owned(), Arc::clone(&journal)));
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("zilla.yaml");
-        let running = Self {
-            file,
-            _directory: directory,
-            namespace: namespace.to_owned(),
-            journal,
-            said,
-        };
+        let running =
+            Self { file, _directory: directory, namespace: namespace.to_owned(), journal, said };
         running.write(bindings);
         let options = EngineOptions { config: running.file.clone(), workers: Some(1) };
         let (ready, is_ready) = mpsc::channel();
@@ -293,7 +290,8 @@ fn a_file_with_errors_and_one_that_cannot_be_prepared_change_nothing() {
 
 #[test]
 fn a_panic_replaces_the_instances_of_its_worker_and_the_engine_goes_on() {
-    let engine = Running::start("panics", "\n  a: {type: test, kind: stiff, options: {panic: yes}}\n");
+    let engine =
+        Running::start("panics", "\n  a: {type: test, kind: stiff, options: {panic: yes}}\n");
     let mut seen = Vec::new();
     while seen.len() < 3 {
         seen.push(engine.said.recv_timeout(PATIENCE).expect("a fresh instance"));

@@ -63,7 +63,7 @@ fn text(status: &Status) -> String {
         ]);
     }
     let mut text = format!(
-        "zilla {} on {}\ngeneration {}, hash {}, {} workers; the file is {}\n\n{}",
+        "zilla {} on {}\ngeneration {}, hash {}, workers {}, file on disk {}\n\n{}",
         status.version,
         status.config,
         status.generation,

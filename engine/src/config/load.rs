@@ -1,8 +1,23 @@
 //! From a file's text to a configuration.
 
-use crate::config::{Config, Environment, Problems, Schema, Source};
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::expr::expand;
+use crate::config::tree::{self, Document, push_segment};
+use crate::config::{
+    Config, Environment, Namespace, NodeConfig, NodeName, Problem, Problems, Schema, Source, Span,
+};
 
 /// Parses, expands and checks a file. All problems are reported; `None` where one is an error.
+///
+/// A text that is not YAML has one problem, the first. Otherwise expressions, the schema and the
+/// names are checked in all documents, so that one look at the file mends all.
 #[must_use]
 pub fn load(
     source: &Source,
@@ -10,6 +25,95 @@ pub fn load(
     environment: &dyn Environment,
     problems: &mut Problems,
 ) -> Option<Config> {
-    let _ = (source, schema, environment, problems);
-    None
+    // The caller may have problems already, of another file.
+    let mut found = Problems::default();
+    let config = read(source, schema, environment, &mut found);
+    let config = config.filter(|_| !found.has_errors());
+    problems.append(found);
+    config
+}
+
+fn read(
+    source: &Source,
+    schema: &Schema,
+    environment: &dyn Environment,
+    problems: &mut Problems,
+) -> Option<Config> {
+    let mut trees = tree::parse(source, problems)?;
+    // A separator without a document after it is no document.
+    trees.retain(|tree| !tree.is_null());
+    if trees.is_empty() {
+        problems.push(
+            Problem::error("E0102", source.span(0, 0), "the file says nothing")
+                .with_help("it needs at least `name: …`"),
+        );
+        return None;
+    }
+    let mut config = Config::default();
+    let mut names = Names::default();
+    for mut tree in trees {
+        expand(&mut tree, environment, problems);
+        let document = tree.into_document(problems);
+        schema.validate(&document, problems);
+        config.namespaces.extend(namespace(document, &mut names, problems));
+    }
+    Some(config)
+}
+
+/// What has a name, and where.
+#[derive(Default)]
+struct Names {
+    namespaces: HashMap<String, Span>,
+    bindings: HashMap<NodeName, Span>,
+}
+
+/// A document as a namespace; `None` where it has no name. Names that are taken are problems.
+fn namespace(document: Document, names: &mut Names, problems: &mut Problems) -> Option<Namespace> {
+    let Document { mut value, places } = document;
+    let places = Arc::new(places);
+    let name: Arc<str> = value.get("name")?.as_str()?.into();
+    let span = places.get("/name")?.value.clone();
+    if let Some(first) = names.namespaces.get(&*name) {
+        let message = format!("two documents have the name `{name}`");
+        problems.push(
+            Problem::error("E0304", span, message)
+                .with_help("give one of them another name, or make them one document")
+                .with_related(first.clone(), "the first is here"),
+        );
+    } else {
+        names.namespaces.insert(name.to_string(), span);
+    }
+    let mut nodes = Vec::new();
+    if let Some(Value::Object(bindings)) = value.get_mut("bindings").map(Value::take) {
+        for (binding, value) in bindings {
+            let mut pointer = "/bindings".to_owned();
+            push_segment(&mut pointer, &binding);
+            let Some(span) = places.get(&pointer).map(|place| place.key.clone()) else { continue };
+            let text = |property: &str| value.get(property).and_then(Value::as_str);
+            let type_name = text("type").unwrap_or_default().to_owned();
+            let kind = text("kind").unwrap_or_default().to_owned();
+            let node = NodeConfig {
+                namespace: Arc::clone(&name),
+                name: binding.into(),
+                type_name,
+                kind,
+                span: span.clone(),
+                value,
+                places: Arc::clone(&places),
+                pointer,
+            };
+            let node_name = node.node_name();
+            if let Some(first) = names.bindings.get(&node_name) {
+                let message = format!("two bindings have the name `{node_name}`");
+                problems.push(
+                    Problem::error("E0304", span, message)
+                        .with_related(first.clone(), "the first is here"),
+                );
+            } else {
+                names.bindings.insert(node_name, span);
+            }
+            nodes.push(node);
+        }
+    }
+    Some(Namespace { name, nodes })
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::config::tree::shortened;
 use crate::config::{Problem, Problems, Span};
 
 /// A configuration.
@@ -57,11 +58,23 @@ pub struct ExitName {
     pub span: Span,
 }
 
-/// Where a value lies, and the key it belongs to.
+/// Where a value lies, the key it belongs to, and what it was made from.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) key: Span,
     pub(super) value: Span,
+    pub(super) origin: Origin,
+}
+
+/// What a value was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The file alone.
+    File,
+    /// An expression has put something into it that may be secret: no message shows it.
+    Environment,
+    /// It could not be made, which has been reported; nothing more is said about it.
+    Unresolved,
 }
 
 /// The places of the values of a document, by JSON pointer.
@@ -116,6 +129,14 @@ impl NodeConfig {
     #[must_use]
     pub fn key_span_of(&self, pointer: &str) -> Span {
         self.place(pointer).map_or_else(|| self.span.clone(), |place| place.key.clone())
+    }
+
+    /// The value at a JSON pointer as the file writes it, for messages: what an expression puts in
+    /// its place may be secret.
+    #[must_use]
+    pub fn written(&self, pointer: &str) -> String {
+        let span = self.span_of(pointer);
+        shortened(span.text().lines().next().unwrap_or_default())
     }
 
     fn place(&self, pointer: &str) -> Option<&Place> {
@@ -177,10 +198,31 @@ impl NodeConfig {
         match T::deserialize(value) {
             Ok(parsed) => Some(parsed),
             Err(error) => {
-                problems.push(Problem::error("E0209", self.span_of(pointer), error.to_string()));
+                let message = if self.is_from_file(pointer) {
+                    error.to_string()
+                } else {
+                    "a value here does not have the form that is expected; it comes from the \
+                     environment and is not shown"
+                        .to_owned()
+                };
+                problems.push(Problem::error("E0209", self.span_of(pointer), message));
                 None
             }
         }
+    }
+
+    /// Whether no value at or below a JSON pointer came from the environment.
+    fn is_from_file(&self, pointer: &str) -> bool {
+        let begin = format!("{}{pointer}", self.pointer);
+        #[expect(clippy::iter_over_hash_type, reason = "whether all do has no order")]
+        for (pointer, place) in self.places.iter() {
+            let rest = pointer.strip_prefix(&begin);
+            let is_below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            if is_below && place.origin == Origin::Environment {
+                return false;
+            }
+        }
+        true
     }
 }
 

@@ -82,6 +82,12 @@ impl Problem {
     pub fn message(&self) -> &str {
         &self.0.message
     }
+
+    /// What to do.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
 }
 
 /// `file:line:col: error[CODE]: message`, the line with a marker, help, related places.
@@ -122,42 +128,70 @@ fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, label: &str) -> fmt::Result 
     writeln!(f, "{gutter} | {}", marker.trim_end())
 }
 
-/// Problems as they are found.
+/// Problems as they are found: each once, and no more than a person can use.
 #[derive(Clone, Debug, Default)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    kept: Vec<Problem>,
+    /// Those beyond [`MOST`].
+    more: usize,
+    has_errors: bool,
+}
+
+/// So many problems are kept; the rest is counted.
+const MOST: usize = 200;
 
 impl Problems {
-    /// Adds one.
+    /// Adds one, unless it is there already: what an alias repeats has its problem once.
     pub fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        self.has_errors |= problem.severity() == Severity::Error;
+        if self.kept.contains(&problem) {
+            return;
+        }
+        if self.kept.len() < MOST {
+            self.kept.push(problem);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds those that were found elsewhere.
+    pub(super) fn append(&mut self, other: Self) {
+        for problem in other.kept {
+            self.push(problem);
+        }
+        self.more += other.more;
+        self.has_errors |= other.has_errors;
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
     /// Whether one of them is an error.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|problem| problem.severity() == Severity::Error)
+        self.has_errors
     }
 
-    /// All, in the order in which they were found.
+    /// Those that are kept, in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.kept.iter()
     }
 
     /// All as text, sorted by place.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut sorted: Vec<&Problem> = self.0.iter().collect();
+        let mut sorted: Vec<&Problem> = self.kept.iter().collect();
         sorted.sort_by_key(|problem| (problem.span().file().to_owned(), problem.span().start()));
         let mut text = String::new();
         for problem in sorted {
             // Writing to a string does not fail.
             writeln!(text, "{problem}").ok();
+        }
+        if self.more > 0 {
+            writeln!(text, "… and {} more problems", self.more).ok();
         }
         text
     }
@@ -166,6 +200,10 @@ impl Problems {
 /// The candidate that was probably meant by `word`: at most a third of its letters differ.
 #[must_use]
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody mistypes a longer word, and comparing takes the product of the lengths.
+    if word.len() > 128 {
+        return None;
+    }
     let most = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()
@@ -176,20 +214,23 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein distance, in characters.
+/// How many characters must be put in, left out, replaced or swapped with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+            let replaced = rows[i][j] + usize::from(x != y);
+            let mut least = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -217,9 +258,22 @@ mod tests {
     }
 
     #[test]
+    fn a_problem_is_kept_once_and_too_many_are_counted() {
+        let source = Source::new("f.yaml", "a".repeat(1000));
+        let mut problems = Problems::default();
+        for at in (0..300).chain(0..100) {
+            problems.push(Problem::error("E0202", source.span(at, at + 1), "unknown"));
+        }
+        assert_eq!(problems.iter().count(), 200);
+        assert!(problems.render().ends_with("… and 100 more problems\n"));
+        assert!(problems.has_errors());
+    }
+
+    #[test]
     fn a_close_word_is_suggested_and_a_distant_one_is_not() {
         assert_eq!(suggest("exitt", ["type", "exit", "kind"]), Some("exit"));
         assert_eq!(suggest("optoins", ["options", "routes"]), Some("options"));
+        assert_eq!(suggest("exti", ["type", "exit", "kind"]), Some("exit"));
         assert_eq!(suggest("frobnicate", ["options", "routes"]), None);
     }
 }

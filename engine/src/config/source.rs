@@ -1,8 +1,12 @@
 //! Files as text, and places in them.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, fs, io};
+
+/// A configuration file is at most so large, bytes.
+const MOST: u64 = 16 << 20;
 
 /// The text of a configuration file.
 #[derive(Clone, Debug)]
@@ -21,17 +25,28 @@ impl Source {
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let (name, text) = (name.into(), text.into());
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        let bytes = text.as_bytes();
+        // A carriage return alone ends a line too, to YAML.
+        let is_end = |at: usize| match bytes.get(at) {
+            Some(b'\n') => true,
+            Some(b'\r') => bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        let ends = (0..bytes.len()).filter(|at| is_end(*at));
+        let lines = std::iter::once(0).chain(ends.map(|at| at + 1)).collect();
         Self(Arc::new(Text { name, text, lines }))
     }
 
-    /// Reads a file.
+    /// Reads a file of at most 16 MiB.
     ///
     /// # Errors
-    /// Where it cannot be read, or is not UTF-8.
+    /// Where it cannot be read, is larger, or is not UTF-8.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let bytes = fs::read(path)?;
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MOST {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -60,6 +75,9 @@ impl Source {
         Span { source: self.clone(), start, end: end.clamp(start, limit) }
     }
 }
+
+/// It may begin a file, and is no character of its first line.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
@@ -111,7 +129,8 @@ impl Span {
     #[must_use]
     pub fn column(&self) -> usize {
         let begin = self.source.0.lines[self.line_index()];
-        self.source.text().get(begin..self.start).map_or(1, |before| before.chars().count() + 1)
+        let before = self.source.text().get(begin..self.start).unwrap_or_default();
+        before.chars().filter(|c| *c != BYTE_ORDER_MARK).count() + 1
     }
 
     /// The line that it begins on, without its end.
@@ -121,7 +140,26 @@ impl Span {
         let begin = self.source.0.lines[index];
         let end = self.source.0.lines.get(index + 1).copied();
         let line = self.source.text().get(begin..end.unwrap_or(self.source.text().len()));
-        line.unwrap_or_default().trim_end_matches(['\n', '\r'])
+        let line = line.unwrap_or_default().trim_end_matches(['\n', '\r']);
+        line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
+    }
+
+    /// The text that it covers.
+    pub(super) fn text(&self) -> &str {
+        self.source.text().get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The place of `part` where the text that it covers has it first, from byte `from` on; all of
+    /// it where it has not.
+    pub(super) fn part(&self, from: usize, part: &str) -> Self {
+        let rest = self.text().get(from..).unwrap_or_default();
+        rest.find(part).map_or_else(
+            || self.clone(),
+            |at| {
+                let start = self.start + from + at;
+                self.source.span(start, start + part.len())
+            },
+        )
     }
 
     /// How many characters of its first line it covers; at least one.
@@ -157,5 +195,10 @@ mod tests {
         assert_eq!((span.line_text(), span.width()), ("ä: öx", 1));
         let end = source.span(source.text().len(), 1000);
         assert_eq!((end.line(), end.column(), end.line_text()), (3, 1, ""));
+    }
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = Source::read(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::NodeName;
 use crate::graph::Plan;
+use crate::spi::Coupling;
 
 /// What becomes of a node when a plan follows another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +54,13 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<(NodeName, Fate)> {
                     Fate::Keep
                 }
             }
+            // What it holds of a replaced node by value is another value now: no instance can
+            // take that.
             Some(before)
                 if before.type_name == node.type_name
+                    && !node.exits.iter().any(|exit| {
+                        exit.coupling == Coupling::Value && replaced.contains(&exit.name)
+                    })
                     && node.definition.absorbs(&*before.definition) =>
             {
                 Fate::Update

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::config::{
     Change, NodeName, Problems, ProcessEnvironment, Schema, Source, Watcher, load,
@@ -18,7 +18,7 @@ use crate::runtime::reload::Applied;
 use crate::runtime::status::{NodeStatus, Status};
 use crate::runtime::worker::{self, WorkerStart};
 use crate::runtime::{Clock, ListenerPool, Loads, Mailbox, Post};
-use crate::shared::Store;
+use crate::shared::{Lock, Store};
 use crate::spi::{Catalog, Prepared, Retire};
 use crate::telemetry::Metrics;
 
@@ -149,21 +149,17 @@ async fn supervise(
     control.reload(&source).await.map_err(StartError::Config)?;
 
     let (wakes, mut inbox) = mpsc::channel(64);
-    let changes = wakes.clone();
-    let _watcher = Watcher::start(&control.options.config, move |change| {
-        // A full queue holds a change already, and the file is read again then.
-        changes.try_send(Wake::Changed(change)).ok();
+    // Only the last change counts.
+    let changed = Arc::new((Lock::new(None), Notify::new()));
+    let change = Arc::clone(&changed);
+    let _watcher = Watcher::start_after(&control.options.config, &source, move |what| {
+        *change.0.lock() = Some(what);
+        change.1.notify_one();
     })
     .map_err(system(format!("watch {name}")))?;
-    // What was written while the first plan was prepared.
-    if let Ok(now) = Source::read(&control.options.config)
-        && now != source
-    {
-        control.reload_and_report(&now).await;
-    }
-    let asks = wakes.clone();
     let _admin = Admin::start(&control.options.config, move |reply| {
-        asks.try_send(Wake::Ask(reply)).ok();
+        // A full queue refuses: who asked sees the connection end.
+        wakes.try_send(Wake::Ask(reply)).ok();
     })
     .map_err(system("open the status socket"))?;
     on_ready(&Engine { addresses: control.addresses() });
@@ -171,20 +167,24 @@ async fn supervise(
     loop {
         let wake = tokio::select! {
             Some(wake) = inbox.recv() => wake,
+            () = changed.1.notified() => match changed.0.lock().take() {
+                Some(change) => Wake::Changed(change),
+                None => continue,
+            },
             _ = hangup.recv() => Wake::Hangup,
             _ = terminate.recv() => Wake::Terminate,
             _ = interrupt.recv() => Wake::Terminate,
         };
         match wake {
             Wake::Changed(Change::Content(source)) => control.reload_and_report(&source).await,
-            Wake::Changed(Change::Missing) => control.keep("the file is missing"),
-            Wake::Changed(Change::Empty) => control.keep("the file is empty"),
+            Wake::Changed(Change::Missing) => control.keep("missing"),
+            Wake::Changed(Change::Empty) => control.keep("empty"),
             Wake::Changed(Change::Unreadable(error)) => {
-                control.keep(&format!("the file cannot be read: {error}"));
+                control.keep(&format!("unreadable: {error}"));
             }
             Wake::Hangup => match Source::read(&control.options.config) {
                 Ok(source) => control.reload_and_report(&source).await,
-                Err(error) => control.keep(&format!("the file cannot be read: {error}")),
+                Err(error) => control.keep(&format!("unreadable: {error}")),
             },
             Wake::Ask(reply) => {
                 let status = control.status().await;
@@ -213,7 +213,7 @@ fn default_workers() -> usize {
 impl Control {
     async fn reload_and_report(&mut self, source: &Source) {
         if let Err(problems) = self.reload(source).await {
-            "differs from what is in force: it has errors".clone_into(&mut self.file);
+            "not in force: it has errors".clone_into(&mut self.file);
             tracing::error!(
                 event = "config.reload.refused",
                 generation = self.generation,
@@ -228,7 +228,7 @@ impl Control {
         tracing::error!(
             event = "config.reload.refused",
             generation = self.generation,
-            problems = why,
+            problems = %format_args!("the file is {why}"),
             "what was in force stays in force",
         );
     }

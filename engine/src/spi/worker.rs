@@ -143,6 +143,18 @@ impl WorkerCx {
         SignalGuard { cx: self.clone(), key, signal }
     }
 
+    /// Waits until a signal of a detached worker is raised, and calls those that are. For tests of
+    /// one binding; a worker that runs does this itself.
+    pub async fn serve_raised(&self) {
+        let mut posts = std::collections::VecDeque::new();
+        self.0.mailboxes[self.0.index].receive(&mut posts).await;
+        for post in posts {
+            if let Post::Raised(key) = post {
+                self.raised(key);
+            }
+        }
+    }
+
     pub(crate) fn raised(&self, key: usize) {
         let Some((signal, on_raise)) = self.0.signals.borrow().get(key).cloned() else { return };
         signal.clear();
