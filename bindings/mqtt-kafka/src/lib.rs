@@ -4,7 +4,19 @@
 //! with RETAIN also one on the compacted *retained* topic. Subscribers are served from shared logs
 //! of those topics: each worker runs a record through its subscriptions once and hands a reference
 //! to the sessions that match.
+//!
+//! Known limits, beside what is not built yet:
+//! - The record format has no place for the RETAIN flag of a publish. A live delivery has RETAIN 0
+//!   also where the subscription has Retain As Published [MQTT-3.3.1-13].
+//! - Two topics hold a retained message and its live copy. Who subscribes at that moment may
+//!   receive the newest message twice: once as retained, once live.
 
+mod config;
+mod proxy;
 pub mod state;
 pub mod wire;
 
+pub use config::{MqttKafkaDefinition, MqttKafkaKind};
+
+/// The binding type, for the catalog.
+pub static KIND: MqttKafkaKind = MqttKafkaKind;

@@ -34,6 +34,12 @@ pub trait KafkaExit {
 
     /// The bounds that hold for appends.
     fn limits(&self) -> Limits;
+
+    /// The id that the cluster gives itself, once it is known. Offsets hold across two exits whose
+    /// ids are equal; without an id nobody relies on that.
+    fn cluster(&self) -> Option<Arc<str>> {
+        None
+    }
 }
 
 /// Bounds that hold for appends.
@@ -116,6 +122,7 @@ pub trait TopicTable {
 
     /// Visits records in key order from `from` on, until `visit` breaks or there are no more.
     /// A lock is held meanwhile: visit some hundred keys, break, and go on from there later.
+    #[expect(clippy::type_complexity, reason = "a visitor, written out once")]
     fn scan(&self, from: &[u8], visit: &mut dyn FnMut(&[u8], &Arc<Batch>) -> ControlFlow<(), Scan>);
 }
 

@@ -146,11 +146,7 @@ impl Mapping {
         targets.clear();
         for route in &self.routes {
             let mut add = |target: Option<Target<'a>>| {
-                if let Some(target) = target {
-                    if !targets.contains(&target) {
-                        targets.push(target);
-                    }
-                }
+                targets.extend(target.filter(|target| !targets.contains(target)));
             };
             if route.is_open {
                 add(self.target(route, &Vec::new()));

@@ -2,8 +2,13 @@
 
 mod mapping;
 mod pattern;
+mod seek;
+mod subscriptions;
 mod trie;
 
+pub(crate) use mapping::is_kafka_topic;
 pub use mapping::{Mapping, Route, Target, Template};
 pub use pattern::{Captures, Pattern};
+pub use seek::{Step, first_key, step};
+pub use subscriptions::{Interest, Match, Subscriptions};
 pub use trie::{Entry, Trie};

@@ -105,13 +105,11 @@ impl Pattern {
 mod tests {
     use super::*;
 
-    fn matches<'a>(pattern: &str, topic: &'a str) -> Option<Vec<(String, &'a str)>> {
+    fn matches(pattern: &str, topic: &str) -> Option<Vec<(String, String)>> {
         let pattern = Pattern::parse(pattern).expect("a pattern");
         let mut captures = Vec::new();
-        let matches = pattern.matches(topic, &mut captures);
-        matches.then(|| {
-            captures.iter().map(|(n, v)| ((*n).to_owned(), &topic[topic.find(v).unwrap_or(0)..][..v.len()])).collect()
-        })
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        pattern.matches(topic, &mut captures).then(|| captures.iter().map(owned).collect())
     }
 
     fn overlaps(pattern: &str, filter: &str) -> bool {
@@ -126,7 +124,10 @@ mod tests {
         assert!(matches("sensor/+", "sensor/a/b").is_none());
         assert!(matches("#", "$SYS/x").is_some());
         assert!(matches("/clients/#", "clients/x").is_none());
-        assert_eq!(matches("place/{id}/x", "place/p1/x"), Some(vec![("id".to_owned(), "p1")]));
+        assert_eq!(
+            matches("place/{id}/x", "place/p1/x"),
+            Some(vec![("id".to_owned(), "p1".to_owned())])
+        );
         assert!(matches("place/{id}", "place/a/b").is_none(), "a capture is one level");
         assert!(matches("place/{id}", "place/").is_none(), "a capture is not empty");
     }
@@ -134,20 +135,36 @@ mod tests {
     #[test]
     fn filters_overlap_patterns_as_the_reference_lists_them() {
         let yes = [
-            ("sensor/one", "sensor/+"), ("sensor/one", "sensor/#"), ("sensor/one", "+/one"),
-            ("sensor/one", "+/+"), ("sensor/one", "#"), ("sensor/#", "sensor/a/b"),
-            ("sensor/#", "sensor"), ("device/#", "+/one"), ("device/#", "device"),
-            ("place/+/device/#", "place/1/device/2"), ("place/+/device/#", "place/#"),
-            ("/clients/#", "/#"), ("sensor/{id}", "sensor/+"), ("$SYS/#", "$SYS/x"),
-            ("#", "a"), ("a", "a/#"),
+            ("sensor/one", "sensor/+"),
+            ("sensor/one", "sensor/#"),
+            ("sensor/one", "+/one"),
+            ("sensor/one", "+/+"),
+            ("sensor/one", "#"),
+            ("sensor/#", "sensor/a/b"),
+            ("sensor/#", "sensor"),
+            ("device/#", "+/one"),
+            ("device/#", "device"),
+            ("place/+/device/#", "place/1/device/2"),
+            ("place/+/device/#", "place/#"),
+            ("/clients/#", "/#"),
+            ("sensor/{id}", "sensor/+"),
+            ("$SYS/#", "$SYS/x"),
+            ("#", "a"),
+            ("a", "a/#"),
         ];
         for (pattern, filter) in yes {
             assert!(overlaps(pattern, filter), "{pattern} and {filter}");
         }
         let no = [
-            ("sensor/one", "sensor"), ("sensor/one", "sensor/one/two"), ("device/#", "sensor/x"),
-            ("device/#", "/device/x"), ("place/+/device/#", "place/1"), ("place/+/device/#", "+"),
-            ("/clients/#", "clients/a"), ("sensor/{id}", "sensor/a/b"), ("$SYS/#", "#"),
+            ("sensor/one", "sensor"),
+            ("sensor/one", "sensor/one/two"),
+            ("device/#", "sensor/x"),
+            ("device/#", "/device/x"),
+            ("place/+/device/#", "place/1"),
+            ("place/+/device/#", "+"),
+            ("/clients/#", "clients/a"),
+            ("sensor/{id}", "sensor/a/b"),
+            ("$SYS/#", "#"),
             ("$SYS/#", "+/+"),
         ];
         for (pattern, filter) in no {

@@ -12,8 +12,8 @@ pub struct Trie<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    children: HashMap<Box<str>, Node<T>>,
-    single: Option<Box<Node<T>>>,
+    children: HashMap<Box<str>, Self>,
+    single: Option<Box<Self>>,
     /// Filters that end here.
     here: Vec<Entry<T>>,
     /// Filters that end here with `#`.
@@ -197,9 +197,8 @@ mod tests {
             let mut found = Vec::new();
             trie.matches(topic, &mut |entry| found.push(entry.owner));
             found.sort_unstable();
-            let expected: Vec<usize> = (0..filters.len())
-                .filter(|owner| filter_matches(filters[*owner], topic))
-                .collect();
+            let expected: Vec<usize> =
+                (0..filters.len()).filter(|owner| filter_matches(filters[*owner], topic)).collect();
             assert_eq!(found, expected, "{topic}");
         }
         for (owner, filter) in filters.iter().enumerate() {

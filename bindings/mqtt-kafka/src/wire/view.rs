@@ -65,12 +65,10 @@ impl View {
         let mut headers = batch.record(self.index).headers();
         // A record cannot have more: the codec and the log bound both are far below.
         let mut end = u16::try_from(headers.len()).unwrap_or(NONE);
-        if let Some((b"zilla:qos", Some(value))) = headers.clone().next_back() {
-            if let [digit @ b'0'..=b'2'] = value {
-                self.qos = Qos::from_bits(digit - b'0').unwrap_or(self.qos);
-                headers.next_back();
-                end -= 1;
-            }
+        if let Some((b"zilla:qos", Some([digit @ b'0'..=b'2']))) = headers.clone().next_back() {
+            self.qos = Qos::from_bits(digit - b'0').unwrap_or(self.qos);
+            headers.next_back();
+            end -= 1;
         }
         let mut headers = headers.peekable();
         let mut at = 0;
@@ -150,6 +148,24 @@ impl View {
         self.record().timestamp()
     }
 
+    /// How long its payload is, bytes.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        self.record().value().map_or(0, <[u8]>::len)
+    }
+
+    /// Whether it has an expiry interval.
+    #[must_use]
+    pub fn can_expire(&self) -> bool {
+        self.expiry.is_some()
+    }
+
+    /// The batch that it lies in.
+    #[must_use]
+    pub fn batch(&self) -> &Arc<Batch> {
+        &self.batch
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn place(&self) -> (u32, i64) {
@@ -175,10 +191,7 @@ impl View {
         // Kafka topic, but other producers give only that.
         let response = if self.reply_key == NONE { self.reply_to } else { self.reply_key };
         Publish {
-            topic: record
-                .key()
-                .and_then(|key| std::str::from_utf8(key).ok())
-                .unwrap_or_default(),
+            topic: record.key().and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default(),
             payload: record.value().unwrap_or_default(),
             qos: self.qos,
             retain: false,
@@ -202,10 +215,11 @@ impl UserProperties for View {
             let name = std::str::from_utf8(name).ok();
             let value = value.and_then(|value| std::str::from_utf8(value).ok());
             // A header that is not text, or null, cannot be a user property.
-            if let (Some(name), Some(value)) = (name, value) {
-                if !name.contains('\0') && !value.contains('\0') {
-                    visit(name, value);
-                }
+            if let (Some(name), Some(value)) = (name, value)
+                && !name.contains('\0')
+                && !value.contains('\0')
+            {
+                visit(name, value);
             }
         }
     }

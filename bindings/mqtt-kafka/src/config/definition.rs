@@ -1,0 +1,82 @@
+//! The kind and the definition, as the engine sees them.
+
+use std::sync::Arc;
+
+use engine::config::{ExitName, NodeConfig, NodeName, Problems};
+use engine::spi::{
+    Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, Links, Plane, PrepareCx,
+    Prepared, WorkerCx, definition_as,
+};
+use kafka_plane::Kafka;
+use mqtt_plane::{Mqtt, MqttExit};
+use std::rc::Rc;
+
+use super::mapping;
+use crate::proxy::{Hub, MqttKafka};
+use crate::state::Mapping;
+
+/// The `type: mqtt-kafka` of the YAML.
+pub struct MqttKafkaKind;
+
+impl BindingKind for MqttKafkaKind {
+    fn name(&self) -> &'static str {
+        "mqtt-kafka"
+    }
+
+    fn schema(&self) -> &'static str {
+        schema::MQTT_KAFKA
+    }
+
+    fn define(&self, node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
+        let mut found = Problems::default();
+        let defined = mapping::define(node, &mut found);
+        let is_usable = !found.has_errors();
+        found.iter().for_each(|problem| problems.push(problem.clone()));
+        let (mapping, exits) = defined.filter(|_| is_usable)?;
+        let name = node.node_name();
+        Some(Arc::new(MqttKafkaDefinition { name, mapping: Arc::new(mapping), exits }))
+    }
+}
+
+/// A binding of type `mqtt-kafka`.
+pub struct MqttKafkaDefinition {
+    pub(crate) name: NodeName,
+    pub(crate) mapping: Arc<Mapping>,
+    /// By [`crate::state::Route::exit`].
+    pub(crate) exits: Vec<ExitName>,
+}
+
+impl Definition for MqttKafkaDefinition {
+    fn entry(&self) -> Option<&'static str> {
+        Some(Mqtt::NAME)
+    }
+
+    fn exits(&self) -> Vec<Exit> {
+        let exit = |exit: &ExitName| Exit {
+            name: exit.name.clone(),
+            plane: Kafka::NAME,
+            coupling: Coupling::Link,
+            span: exit.span.clone(),
+        };
+        self.exits.iter().map(exit).collect()
+    }
+
+    /// Topics, routes and exits: open sessions are moved to whatever changed.
+    fn absorbs(&self, old: &dyn Definition) -> bool {
+        definition_as::<Self>(old).is_some()
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        _: &'a PrepareCx<'a>,
+    ) -> BoxFuture<'a, Result<Prepared, engine::config::Problem>> {
+        Box::pin(std::future::ready(Ok(Arc::new(()) as Prepared)))
+    }
+
+    fn attach(&self, _: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
+        let exits = self.exits.iter().map(|exit| (exit.name.clone(), links.link(&exit.name)));
+        let hub = Hub::new(&self.name, cx, Arc::clone(&self.mapping), exits.collect());
+        let exit: Rc<dyn MqttExit> = Rc::new(MqttKafka(Rc::clone(&hub)));
+        Attached { entry: Some(Entry::new::<Mqtt>(exit)), node: Rc::new(MqttKafka(hub)) }
+    }
+}

@@ -1,0 +1,8 @@
+//! From the file to a definition.
+
+mod definition;
+mod mapping;
+#[cfg(test)]
+mod tests;
+
+pub use definition::{MqttKafkaDefinition, MqttKafkaKind};

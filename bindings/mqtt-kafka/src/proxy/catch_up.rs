@@ -1,0 +1,164 @@
+//! A session that reads a log by itself until it has caught up.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kafka_plane::{Batch, Read};
+use mqtt_plane::{Messages, ReasonCode, SubscriptionIds};
+
+use super::dispatch::FALLEN_OUT;
+use super::member::{Member, Offer, live_position};
+use super::reader::Reader;
+use super::run::{Run, is_expired};
+use crate::wire::{View, topic_of};
+
+/// How much is read at a time, bytes.
+const READ: usize = 64 << 10;
+
+/// Messages that are taken at a time; few in tests, so that it takes several.
+const MESSAGES: usize = if cfg!(test) { 16 } else { 1024 };
+
+/// A log on which a session is behind live dispatch.
+pub(super) struct Behind {
+    pub(super) reader: Rc<Reader>,
+    /// The offset to go on at, by partition.
+    pub(super) cursors: Vec<i64>,
+}
+
+impl Behind {
+    /// Behind from this record on, and in the other partitions from where dispatch is.
+    pub(super) fn new(reader: &Rc<Reader>, partition: u32, offset: i64) -> Self {
+        let mut cursors = reader.positions();
+        let at = partition as usize;
+        cursors.resize(cursors.len().max(at + 1), 0);
+        cursors[at] = offset;
+        Self { reader: Rc::clone(reader), cursors }
+    }
+
+    /// The partition to read next, and from where to where: not beyond live dispatch, so that the
+    /// session can join it exactly there.
+    fn next(&mut self) -> Option<(u32, i64, i64)> {
+        let partitions = self.reader.log().partitions();
+        // Partitions that were added since are read from their beginning.
+        self.cursors.resize(self.cursors.len().max(partitions as usize), 0);
+        (0..partitions).zip(&self.cursors).find_map(|(partition, cursor)| {
+            let end = self.reader.position(partition);
+            (*cursor < end).then_some((partition, *cursor, end))
+        })
+    }
+}
+
+/// What one read found for a session.
+#[derive(Default)]
+struct Found {
+    views: Vec<View>,
+    grants: Vec<(mqtt_plane::Qos, SubscriptionIds)>,
+}
+
+impl Member {
+    /// Reads on in the first log on which it is behind, into the ring, which is empty.
+    pub(super) fn catch_up(&self) {
+        let mut state = self.state.borrow_mut();
+        let Some(behind) = state.behind.first_mut() else { return };
+        let Some((partition, from, end)) = behind.next() else {
+            // Nothing between here and live dispatch: join it.
+            state.behind.swap_remove(0);
+            return;
+        };
+        let reader = Rc::clone(&behind.reader);
+        let is_reliable = state.is_reliable;
+        drop(state);
+        let mut batches = Vec::new();
+        let (next, found) = match reader.log().read(partition, from, READ, &mut batches) {
+            Read::Next(next) => {
+                let (stopped, found) = self.select(&reader, from, end, &batches);
+                (stopped.unwrap_or(next).min(end), found)
+            }
+            Read::Gone(start) => {
+                if start > from {
+                    self.fall_out(&reader, partition, is_reliable);
+                }
+                // A log that was made anew may begin earlier.
+                (if start > from { start } else { end }, Found::default())
+            }
+        };
+        self.take_found(&reader, found);
+        let mut state = self.state.borrow_mut();
+        let behind = state.behind.iter_mut().find(|behind| Rc::ptr_eq(&behind.reader, &reader));
+        if let Some(cursor) = behind.and_then(|b| b.cursors.get_mut(partition as usize)) {
+            *cursor = next;
+        }
+    }
+
+    /// The messages for this session among records from `from` to `end`, and where it stopped for
+    /// now if there are too many.
+    fn select(
+        &self,
+        reader: &Reader,
+        from: i64,
+        end: i64,
+        batches: &[Arc<Batch>],
+    ) -> (Option<i64>, Found) {
+        let mut found = Found::default();
+        let mut subscriptions = reader.subscriptions.borrow_mut();
+        for batch in batches {
+            for index in batch.index_of(from)..batch.index_of(end) {
+                let record = batch.record(index);
+                let Some(topic) = topic_of(&record) else { continue };
+                let matches = subscriptions.matches(topic);
+                let Ok(at) = matches.binary_search_by_key(&self.key, |found| found.owner) else {
+                    continue;
+                };
+                let matched = &matches[at];
+                let view = View::new(Arc::clone(batch), index, topic);
+                let is_own = matched.no_local && view.local() == Some(&*self.client_id);
+                let place = (record.partition(), record.offset());
+                let Some(grant) = matched.resolve(place.0, place.1, is_own) else { continue };
+                if is_expired(&view, &self.hub.cx) {
+                    self.hub.counters.deliveries_expired.increment();
+                    continue;
+                }
+                if found.views.len() == MESSAGES {
+                    return (Some(record.offset()), found);
+                }
+                found.views.push(view);
+                found.grants.push(grant);
+            }
+        }
+        (None, found)
+    }
+
+    fn take_found(&self, reader: &Reader, found: Found) {
+        if found.views.is_empty() {
+            return;
+        }
+        let run = Rc::new(Run::new(&self.hub.cx, found.views));
+        let messages: Rc<dyn Messages> = Rc::<Run>::clone(&run);
+        let mut state = self.state.borrow_mut();
+        for (index, (granted, ids)) in (0_u32..).zip(found.grants) {
+            let (partition, offset) = run.view(index as usize).place();
+            let offer =
+                Offer { run: &run, messages: &messages, index, is_shared: false, granted, ids };
+            let position = live_position(reader, partition, offset);
+            state.push(&self.hub, offer, false, position);
+        }
+    }
+
+    /// The log no longer holds what this session had not read.
+    fn fall_out(&self, reader: &Reader, partition: u32, is_reliable: bool) {
+        self.hub.counters.sessions_fallen_out.increment();
+        tracing::warn!(
+            event = "mqtt_kafka.session.fallen_out",
+            binding = %self.hub.name,
+            client = %self.client_id,
+            topic = %reader.topic,
+            partition,
+            "the client was too slow: the log no longer holds what it had not read"
+        );
+        if is_reliable {
+            let closed =
+                mqtt_plane::Closed { reason: ReasonCode::QUOTA_EXCEEDED, detail: FALLEN_OUT };
+            self.state.borrow_mut().closed.get_or_insert(closed);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a worker counts.
+
+use engine::config::NodeName;
+use engine::spi::WorkerCx;
+use engine::telemetry::Counter;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counters of one worker.
+        pub(super) struct Counters {
+            $($(#[$doc])* pub(super) $name: Counter,)*
+        }
+
+        impl Counters {
+            pub(super) fn new(cx: &WorkerCx, node: &NodeName) -> Self {
+                Self { $($name: cx.counter(node, stringify!($name)),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Sessions open.
+    sessions,
+    /// Subscriptions held.
+    subscriptions,
+    /// Publishes handed to Kafka.
+    publishes_appended,
+    /// Publishes refused at once: no route, QoS, a topic that cannot be appended to.
+    publishes_refused,
+    /// Publishes that Kafka refused later.
+    publishes_failed,
+    /// QoS 0 publishes dropped because Kafka does not keep up.
+    publishes_dropped,
+    /// Deliveries put in a session's ring.
+    deliveries_queued,
+    /// QoS 0 deliveries that a session without room missed.
+    deliveries_skipped,
+    /// Messages whose expiry interval had passed.
+    deliveries_expired,
+    /// Retained messages put in a session's ring at SUBSCRIBE.
+    retained_replayed,
+    /// Records whose key is no MQTT topic.
+    records_skipped_key,
+    /// Times that a session left live dispatch to catch up by itself.
+    sessions_behind,
+    /// Sessions ended because the log no longer held what they had not read.
+    sessions_fallen_out,
+    /// Times that a log no longer held what this worker had not read.
+    logs_fallen_out,
+    /// Filters refused in SUBACK.
+    subscriptions_refused,
+    /// Subscriptions that a reload left without a Kafka topic.
+    subscriptions_unrouted,
+    /// Wills handed to Kafka.
+    wills_published,
+    /// Wills that Kafka or the routes refused.
+    wills_failed,
+}

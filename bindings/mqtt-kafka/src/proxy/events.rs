@@ -1,0 +1,65 @@
+//! What a session has for its client, pulled.
+
+use std::task::{Context, Poll};
+
+use mqtt_plane::{Appetite, Closed, Event};
+
+use super::member::Member;
+
+/// Steps of a replay or a catch-up that one poll takes before other sessions have their turn.
+const STEPS: usize = 8;
+
+/// Answers for which memory is kept.
+const ANSWERS: usize = 64;
+
+impl Member {
+    /// Moves answers, then messages, to `out`. Answers do not wait for the client's Receive
+    /// Maximum [MQTT-3.3.4-10].
+    pub(super) fn poll_events(
+        &self,
+        cx: &mut Context<'_>,
+        mut appetite: Appetite,
+        out: &mut Vec<Event>,
+    ) -> Poll<Result<(), Closed>> {
+        let before = out.len();
+        let mut steps = 0;
+        loop {
+            let mut state = self.state.borrow_mut();
+            if !state.answers.is_empty() {
+                out.append(&mut state.answers);
+                self.wake_publisher();
+            }
+            if state.answers.capacity() > ANSWERS {
+                state.answers = Vec::new();
+            }
+            if let Some(closed) = &state.closed {
+                return Poll::Ready(Err(closed.clone()));
+            }
+            let expired = state.ring.drain(&mut appetite, out, &self.hub.spares);
+            self.hub.counters.deliveries_expired.add(expired);
+            let is_idle = state.replays.is_empty() && state.behind.is_empty();
+            if appetite.bytes == 0 || !state.ring.is_empty() || is_idle {
+                break;
+            }
+            if steps == STEPS {
+                // Still at work: other sessions first.
+                cx.waker().wake_by_ref();
+                break;
+            }
+            steps += 1;
+            let is_replaying = !state.replays.is_empty();
+            drop(state);
+            // Retained messages before what followed them.
+            if is_replaying {
+                self.replay();
+            } else {
+                self.catch_up();
+            }
+        }
+        if out.len() > before {
+            return Poll::Ready(Ok(()));
+        }
+        self.events_waker.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+}

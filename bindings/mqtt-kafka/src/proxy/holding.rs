@@ -1,0 +1,208 @@
+//! The subscriptions that a session holds.
+
+use std::rc::Rc;
+
+use kafka_plane::{Ends, Fault};
+use mqtt_plane::{ReasonCode, RetainHandling, filter_matches};
+
+use super::catch_up::Behind;
+use super::member::{Held, Member, State, Target};
+use super::reader::Reader;
+use super::retained::Replay;
+use super::subscribe::{Group, Wanted};
+use crate::state::Interest;
+
+impl Member {
+    /// Puts a subscription in force, or replaces it [MQTT-3.8.4-3], and says with which QoS
+    /// [MQTT-3.8.4-7], or why not.
+    pub(super) fn hold(&self, wanted: &Wanted, group: &Group) -> ReasonCode {
+        let reason = match self.starts(wanted, group) {
+            Ok(starts) => self.hold_at(wanted, &starts, group),
+            Err(reason) => Err(reason),
+        };
+        reason.unwrap_or_else(|reason| {
+            self.hub.counters.subscriptions_refused.increment();
+            tracing::info!(
+                event = "mqtt_kafka.subscription.refused",
+                binding = %self.hub.name,
+                client = %self.client_id,
+                filter = %wanted.filter,
+                reason = %reason,
+                "a subscription was refused"
+            );
+            reason
+        })
+    }
+
+    /// The logs that `wanted` is served from, and where each starts.
+    fn starts(
+        &self,
+        wanted: &Wanted,
+        group: &Group,
+    ) -> Result<Vec<(Rc<Reader>, Ends)>, ReasonCode> {
+        if wanted.is_shared() {
+            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        let readers = self.hub.readers_of(&wanted.filter);
+        if readers.is_empty() {
+            return Err(ReasonCode::NOT_AUTHORIZED);
+        }
+        let mut starts = Vec::with_capacity(readers.len());
+        for reader in readers {
+            let known = group.starts.iter().find(|(other, _)| Rc::ptr_eq(other, &reader));
+            match known.and_then(|(_, ends)| ends.clone()) {
+                Some(Ok(ends)) => starts.push((reader, ends)),
+                Some(Err(fault)) => return Err(self.failed(&reader.topic, fault)),
+                None => return Err(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR),
+            }
+        }
+        Ok(starts)
+    }
+
+    fn failed(&self, topic: &str, fault: Fault) -> ReasonCode {
+        tracing::warn!(
+            event = "mqtt_kafka.topic.failed",
+            binding = %self.hub.name,
+            topic,
+            fault = %fault,
+            "a subscription needs a Kafka topic that cannot be read"
+        );
+        match fault {
+            Fault::NotAuthorized => ReasonCode::NOT_AUTHORIZED,
+            _ => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+        }
+    }
+
+    fn hold_at(
+        &self,
+        wanted: &Wanted,
+        starts: &[(Rc<Reader>, Ends)],
+        group: &Group,
+    ) -> Result<ReasonCode, ReasonCode> {
+        let mut state = self.state.borrow_mut();
+        let old = state.held.remove(&wanted.filter);
+        let sends_retained = match wanted.handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => old.is_none(),
+            RetainHandling::DoNotSend => false,
+        };
+        let mut replays: Vec<Replay> = Vec::new();
+        let qos = wanted.qos.min(self.hub.qos_max());
+        if sends_retained {
+            for (upstream, table, outcome) in &group.tables {
+                if !starts.iter().any(|(reader, _)| Rc::ptr_eq(&reader.upstream, upstream)) {
+                    continue;
+                }
+                if let Some(Err(fault)) = outcome {
+                    state.held.extend(old.map(|old| (Rc::clone(&wanted.filter), old)));
+                    return Err(self.failed(table.topic(), *fault));
+                }
+                let interest = Interest::new(qos, wanted.no_local, wanted.id, Vec::new());
+                replays.push(Replay::new(&wanted.filter, Rc::new(interest), Rc::clone(table)));
+            }
+        }
+        let mut held = Held {
+            qos,
+            no_local: wanted.no_local,
+            id: wanted.id,
+            targets: Vec::with_capacity(starts.len()),
+            leaving: Vec::new(),
+        };
+        if old.is_none() {
+            self.hub.counters.subscriptions.increment();
+        }
+        let (targets, leaving) = old.map(|old| (old.targets, old.leaving)).unwrap_or_default();
+        held.leaving = leaving;
+        for (reader, ends) in starts {
+            reader.place(ends);
+            let same = targets.iter().find(|target| Rc::ptr_eq(&target.reader, reader));
+            // What replaces a subscription goes on where that is [MQTT-3.8.4-4].
+            match same {
+                Some(target) => held.go_on(&wanted.filter, self.key, target),
+                None => {
+                    let starts = state.start_at(reader, ends);
+                    held.join(&wanted.filter, self.key, reader, starts);
+                }
+            }
+        }
+        state.held.insert(Rc::clone(&wanted.filter), held);
+        state.held_changed();
+        // A replay for the same filter that is not over yet begins anew.
+        if !replays.is_empty() {
+            state.replays.retain(|replay| *replay.filter() != *wanted.filter);
+            state.replays.append(&mut replays);
+        }
+        Ok(ReasonCode(qos as u8))
+    }
+
+    /// Ends the subscription to exactly this filter [MQTT-3.10.4-1]; messages that wait for it
+    /// alone are dropped.
+    pub(super) fn give_up(&self, filter: &str) -> ReasonCode {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let Some(held) = state.held.remove(filter) else {
+            return ReasonCode::NO_SUBSCRIPTION_EXISTED;
+        };
+        held.remove(filter, self.key);
+        self.hub.counters.subscriptions.decrement();
+        state.replays.retain(|replay| replay.filter() != filter);
+        let others = &state.held;
+        state.ring.retain(|delivery| {
+            let topic = delivery.messages.publish(delivery.index).topic;
+            !filter_matches(filter, topic)
+                || others.keys().any(|other| filter_matches(other, topic))
+        });
+        state.held_changed();
+        ReasonCode::SUCCESS
+    }
+}
+
+impl Held {
+    /// Serves the subscription from `reader` too, from `starts` on.
+    pub(super) fn join(&mut self, filter: &str, key: usize, reader: &Rc<Reader>, starts: Vec<i64>) {
+        let interest = Interest::new(self.qos, self.no_local, self.id, starts);
+        self.add(filter, key, reader, interest);
+    }
+
+    /// Serves the subscription from where the one it replaces is.
+    fn go_on(&mut self, filter: &str, key: usize, old: &Target) {
+        let interest = Interest::in_place_of(&old.interest, self.qos, self.no_local, self.id);
+        self.add(filter, key, &old.reader, interest);
+    }
+
+    fn add(&mut self, filter: &str, key: usize, reader: &Rc<Reader>, interest: Interest) {
+        let interest = Rc::new(interest);
+        reader.subscriptions.borrow_mut().insert(filter, key, Rc::clone(&interest));
+        self.targets.push(Target { reader: Rc::clone(reader), interest });
+    }
+}
+
+impl State {
+    /// Makes sure that everything in `reader` from `ends` on reaches a new subscription of this
+    /// session: where dispatch is beyond them already, the session reads by itself from there
+    /// what it did not have. Returns the start of the new subscription.
+    pub(super) fn start_at(&mut self, reader: &Rc<Reader>, ends: &[i64]) -> Vec<i64> {
+        let behind = self.behind.iter().position(|behind| Rc::ptr_eq(&behind.reader, reader));
+        let delivered = match behind {
+            Some(at) => self.behind[at].cursors.clone(),
+            None => reader.positions(),
+        };
+        let is_late = ends.iter().zip(&delivered).any(|(end, delivered)| end < delivered);
+        if is_late {
+            let mut cursors = delivered.clone();
+            for (cursor, end) in cursors.iter_mut().zip(ends) {
+                *cursor = (*cursor).min(*end);
+            }
+            for held in self.held.values() {
+                for target in held.all_targets().filter(|t| Rc::ptr_eq(&t.reader, reader)) {
+                    target.interest.raise(&delivered);
+                }
+            }
+            match behind {
+                Some(at) => self.behind[at].cursors = cursors,
+                None => self.behind.push(Behind { reader: Rc::clone(reader), cursors }),
+            }
+        }
+        ends.to_vec()
+    }
+}

@@ -1,0 +1,211 @@
+//! What a worker has once: its sessions, its readers and the mapping in force.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+use engine::config::NodeName;
+use engine::spi::{Link, WorkerCx};
+use kafka_plane::Kafka;
+use mqtt_plane::{Limits, Qos, ReasonCode, SessionBegin};
+use slab::Slab;
+
+use super::counters::Counters;
+use super::dispatch::Scratch;
+use super::member::Member;
+use super::publish::Destinations;
+use super::reader::Reader;
+use super::ring::Spares;
+use super::upstream::Upstream;
+use crate::state::Mapping;
+
+/// QoS 1 publishes that one client may have unanswered: enough that a client that keeps to it is
+/// never paused.
+pub(super) const RECEIVE_MAXIMUM: u16 = 1024;
+
+/// Bytes of a record that a packet of the same message does not have: levels of its topic again,
+/// names and framing of headers.
+const RECORD_OVERHEAD: u32 = 4096;
+
+/// Partitions of a log that positions of deliveries tell apart.
+pub(super) const PARTITIONS: u32 = 4096;
+
+/// What a worker has once.
+pub(crate) struct Hub {
+    pub(super) name: NodeName,
+    pub(super) cx: WorkerCx,
+    pub(super) counters: Counters,
+    pub(super) spares: Spares,
+    pub(super) scratch: RefCell<Scratch>,
+    pub(super) destinations: RefCell<Destinations>,
+    /// Since when Kafka has taken no more.
+    pub(super) full_since: Cell<Option<Instant>>,
+    pub(super) is_full_timed: Cell<bool>,
+    /// How often subscriptions were moved to a new mapping.
+    pub(super) retargets: Cell<u64>,
+    pub(super) refusal: Cell<Option<ReasonCode>>,
+    mapping: RefCell<Arc<Mapping>>,
+    upstreams: RefCell<Rc<[Rc<Upstream>]>>,
+    readers: RefCell<Vec<Weak<Reader>>>,
+    next_reader: Cell<u32>,
+    members: RefCell<Slab<Rc<Member>>>,
+    dirty: RefCell<Vec<Rc<Member>>>,
+}
+
+impl Hub {
+    /// A hub with these exits, by [`crate::state::Route::exit`].
+    pub(crate) fn new(
+        name: &NodeName,
+        cx: &WorkerCx,
+        mapping: Arc<Mapping>,
+        exits: Vec<(NodeName, Link<Kafka>)>,
+    ) -> Rc<Self> {
+        let open = |(name, link)| Rc::new(Upstream::new(name, link, &mapping.retained));
+        let upstreams: Rc<[Rc<Upstream>]> = exits.into_iter().map(open).collect();
+        let hub = Self {
+            name: name.clone(),
+            cx: cx.clone(),
+            counters: Counters::new(cx, name),
+            spares: Spares::default(),
+            scratch: RefCell::default(),
+            destinations: RefCell::default(),
+            full_since: Cell::default(),
+            is_full_timed: Cell::default(),
+            retargets: Cell::default(),
+            refusal: Cell::default(),
+            mapping: RefCell::new(mapping),
+            upstreams: RefCell::new(upstreams),
+            readers: RefCell::default(),
+            next_reader: Cell::default(),
+            members: RefCell::default(),
+            dirty: RefCell::default(),
+        };
+        hub.open_fixed();
+        Rc::new(hub)
+    }
+
+    pub(super) fn mapping(&self) -> Arc<Mapping> {
+        Arc::clone(&self.mapping.borrow())
+    }
+
+    /// The highest QoS that is taken and granted.
+    pub(super) fn qos_max(&self) -> Qos {
+        self.mapping.borrow().qos_max
+    }
+
+    pub(super) fn upstreams(&self) -> Rc<[Rc<Upstream>]> {
+        Rc::clone(&self.upstreams.borrow())
+    }
+
+    /// Takes another mapping and the exits that it counts on. Publishes use it from the next on.
+    pub(super) fn set_mapping(&self, mapping: Arc<Mapping>, upstreams: Rc<[Rc<Upstream>]>) {
+        *self.mapping.borrow_mut() = mapping;
+        *self.upstreams.borrow_mut() = upstreams;
+        self.destinations.borrow_mut().clear();
+    }
+
+    /// Lets every log be read that the configuration names outright.
+    pub(super) fn open_fixed(&self) {
+        let mapping = self.mapping();
+        let targets = mapping.fixed_targets();
+        for (exit, upstream) in self.upstreams().iter().enumerate() {
+            let of_exit = targets.iter().filter(|target| target.exit == exit);
+            upstream.open_fixed(of_exit.map(|target| &*target.topic));
+        }
+    }
+
+    /// The bounds of all sessions.
+    pub(super) fn limits(&self) -> Limits {
+        let upstreams = self.upstreams();
+        let record = upstreams.iter().map(|upstream| upstream.exit().limits().record_bytes).min();
+        Limits {
+            maximum_qos: self.qos_max(),
+            maximum_packet_size: record.map_or(u32::MAX, |bytes| {
+                bytes.saturating_sub(RECORD_OVERHEAD).max(RECORD_OVERHEAD)
+            }),
+            receive_maximum: RECEIVE_MAXIMUM,
+            keeps_sessions: false,
+        }
+    }
+
+    /// The reader of a topic, new where this worker has none.
+    pub(super) fn reader(self: &Rc<Self>, upstream: &Rc<Upstream>, topic: &str) -> Rc<Reader> {
+        let known = self
+            .readers()
+            .into_iter()
+            .find(|reader| Rc::ptr_eq(&reader.upstream, upstream) && *reader.topic == *topic);
+        known.unwrap_or_else(|| {
+            let id = self.next_reader.get();
+            self.next_reader.set(id.wrapping_add(PARTITIONS));
+            let reader = Reader::new(self, id, upstream, topic);
+            self.readers.borrow_mut().push(Rc::downgrade(&reader));
+            reader
+        })
+    }
+
+    /// All readers in use.
+    pub(super) fn readers(&self) -> Vec<Rc<Reader>> {
+        let mut readers = self.readers.borrow_mut();
+        readers.retain(|reader| reader.strong_count() > 0);
+        readers.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// The readers of all logs in which messages that `filter` matches may lie.
+    pub(super) fn readers_of(self: &Rc<Self>, filter: &str) -> Vec<Rc<Reader>> {
+        let mapping = self.mapping();
+        let upstreams = self.upstreams();
+        let mut targets = Vec::new();
+        mapping.subscribe(filter, &mut targets);
+        targets.iter().map(|target| self.reader(&upstreams[target.exit], &target.topic)).collect()
+    }
+
+    pub(super) fn enter(self: &Rc<Self>, begin: &SessionBegin<'_>) -> Rc<Member> {
+        let mut members = self.members.borrow_mut();
+        let vacant = members.vacant_entry();
+        let member = Member::new(self, vacant.key(), Rc::clone(begin.client_id));
+        vacant.insert(Rc::clone(&member));
+        self.counters.sessions.increment();
+        member
+    }
+
+    pub(super) fn leave(&self, member: &Member) {
+        member.leave();
+        if self.members.borrow_mut().try_remove(member.key).is_some() {
+            self.counters.sessions.decrement();
+        }
+    }
+
+    pub(super) fn with_member<T>(
+        &self,
+        key: usize,
+        call: impl FnOnce(&Rc<Member>) -> T,
+    ) -> Option<T> {
+        self.members.borrow().get(key).map(call)
+    }
+
+    pub(super) fn members(&self) -> Vec<Rc<Member>> {
+        self.members.borrow().iter().map(|(_, member)| Rc::clone(member)).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.members.borrow().len()
+    }
+
+    /// Notes that a session has something new; [`Hub::wake_dirty`] wakes it.
+    pub(super) fn mark(&self, member: &Rc<Member>) {
+        if !member.is_dirty.replace(true) {
+            self.dirty.borrow_mut().push(Rc::clone(member));
+        }
+    }
+
+    /// Wakes each session that was marked, once.
+    pub(super) fn wake_dirty(&self) {
+        let mut dirty = std::mem::take(&mut *self.dirty.borrow_mut());
+        for member in dirty.drain(..) {
+            member.is_dirty.set(false);
+            member.wake();
+        }
+        *self.dirty.borrow_mut() = dirty;
+    }
+}

@@ -1,0 +1,205 @@
+//! A session, as the worker's readers and the client's task share it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::task::Waker;
+
+use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode, SubscriptionIds};
+
+use super::catch_up::Behind;
+use super::hub::{Hub, PARTITIONS};
+use super::reader::Reader;
+use super::retained::Replay;
+use super::ring::Ring;
+use super::run::Run;
+use super::subscribe::Requests;
+use crate::state::Interest;
+
+/// A session on this worker.
+pub(super) struct Member {
+    /// Names it in subscriptions.
+    pub(super) key: usize,
+    pub(super) client_id: Rc<str>,
+    pub(super) hub: Rc<Hub>,
+    pub(super) state: RefCell<State>,
+    pub(super) requests: RefCell<Requests>,
+    pub(super) is_dirty: Cell<bool>,
+    /// Publishes that wait for Kafka's answer.
+    pub(super) unanswered: Cell<usize>,
+    /// Whether the last publish was one to be acknowledged.
+    pub(super) publishes_reliably: Cell<bool>,
+    pub(super) events_waker: Cell<Option<Waker>>,
+    pub(super) ready_waker: Cell<Option<Waker>>,
+    pub(super) this: Weak<Self>,
+}
+
+/// What waits for a session, and where it is.
+#[derive(Default)]
+pub(super) struct State {
+    /// By filter.
+    pub(super) held: BTreeMap<Rc<str>, Held>,
+    /// Whether a subscription was granted QoS 1: then nothing may be skipped.
+    pub(super) is_reliable: bool,
+    pub(super) answers: Vec<Event>,
+    pub(super) ring: Ring,
+    /// Logs that it reads by itself.
+    pub(super) behind: Vec<Behind>,
+    pub(super) replays: Vec<Replay>,
+    pub(super) closed: Option<Closed>,
+}
+
+/// A subscription.
+pub(super) struct Held {
+    pub(super) qos: Qos,
+    pub(super) no_local: bool,
+    pub(super) id: Option<u32>,
+    /// The logs it is served from.
+    pub(super) targets: Vec<Target>,
+    /// Logs that a reload took from it, until what was on its way has arrived; each with the
+    /// number of that reload.
+    pub(super) leaving: Vec<(Target, u64)>,
+}
+
+/// A subscription on one log.
+pub(super) struct Target {
+    pub(super) reader: Rc<Reader>,
+    pub(super) interest: Rc<Interest>,
+}
+
+/// One message for one session.
+pub(super) struct Offer<'a> {
+    pub(super) run: &'a Run,
+    pub(super) messages: &'a Rc<dyn Messages>,
+    pub(super) index: u32,
+    pub(super) is_shared: bool,
+    pub(super) granted: Qos,
+    pub(super) ids: SubscriptionIds,
+}
+
+impl Member {
+    pub(super) fn new(hub: &Rc<Hub>, key: usize, client_id: Rc<str>) -> Rc<Self> {
+        Rc::new_cyclic(|this| Self {
+            key,
+            client_id,
+            hub: Rc::clone(hub),
+            state: RefCell::default(),
+            requests: RefCell::default(),
+            is_dirty: Cell::default(),
+            unanswered: Cell::default(),
+            publishes_reliably: Cell::default(),
+            events_waker: Cell::default(),
+            ready_waker: Cell::default(),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// Wakes the client's task, which polls for events.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.events_waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Ends the session with a reason for the client.
+    pub(super) fn end(&self, reason: ReasonCode, detail: &'static str) {
+        let closed = Closed { reason, detail };
+        self.state.borrow_mut().closed.get_or_insert(closed);
+        self.wake();
+        if let Some(waker) = self.ready_waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Gives up all that the session has on this worker.
+    pub(super) fn leave(&self) {
+        self.requests.borrow_mut().abandon();
+        let mut state = std::mem::take(&mut *self.state.borrow_mut());
+        state.ring.release(&self.hub.spares);
+        for (filter, held) in &state.held {
+            held.remove(filter, self.key);
+            self.hub.counters.subscriptions.decrement();
+        }
+    }
+
+    /// A live message of `reader`. A session without room misses it, or, where nothing may be
+    /// missed, leaves live dispatch there: it reads the log by itself until it has caught up.
+    pub(super) fn offer(&self, reader: &Rc<Reader>, offer: Offer<'_>) {
+        let hub = &self.hub;
+        let view = offer.run.view(offer.index as usize);
+        let mut state = self.state.borrow_mut();
+        if state.closed.is_some() || state.behind.iter().any(|b| Rc::ptr_eq(&b.reader, reader)) {
+            return;
+        }
+        if !state.replays.is_empty() {
+            state.settle(hub, view);
+        }
+        let (partition, offset) = view.place();
+        if !state.ring.has_room() {
+            if state.is_reliable {
+                let behind = Behind::new(reader, partition, offset);
+                state.behind.push(behind);
+                hub.counters.sessions_behind.increment();
+            } else {
+                hub.counters.deliveries_skipped.increment();
+            }
+            return;
+        }
+        let position = live_position(reader, partition, offset);
+        state.push(hub, offer, false, position);
+        drop(state);
+        if let Some(this) = self.this.upgrade() {
+            hub.mark(&this);
+        }
+    }
+}
+
+/// Where a record of a log lies, as deliveries name it.
+pub(super) fn live_position(reader: &Reader, partition: u32, offset: i64) -> mqtt_plane::Position {
+    mqtt_plane::Position { log: reader.id.wrapping_add(partition % PARTITIONS), offset }
+}
+
+impl State {
+    /// Puts a message in the ring, with the lesser of its own QoS and the granted one
+    /// [MQTT-3.8.4-8].
+    pub(super) fn push(
+        &mut self,
+        hub: &Hub,
+        offer: Offer<'_>,
+        retain: bool,
+        position: mqtt_plane::Position,
+    ) {
+        let view = offer.run.view(offer.index as usize);
+        let delivery = Delivery {
+            messages: Rc::clone(offer.messages),
+            index: offer.index,
+            is_shared: offer.is_shared,
+            qos: view.qos().min(offer.granted),
+            retain,
+            subscription_ids: offer.ids,
+            position,
+        };
+        self.ring.push(delivery, view.payload_len(), offer.run.footprint(), &hub.spares);
+        hub.counters.deliveries_queued.increment();
+    }
+
+    /// Recomputes what depends on all subscriptions together.
+    pub(super) fn held_changed(&mut self) {
+        self.is_reliable = self.held.values().any(|held| held.qos > Qos::AtMostOnce);
+    }
+}
+
+impl Held {
+    /// Takes the subscription out of all logs.
+    pub(super) fn remove(&self, filter: &str, key: usize) {
+        let leaving = self.leaving.iter().map(|(target, _)| target);
+        for target in self.targets.iter().chain(leaving) {
+            target.reader.subscriptions.borrow_mut().remove(filter, key);
+        }
+    }
+
+    /// The targets and those that are being left.
+    pub(super) fn all_targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().chain(self.leaving.iter().map(|(target, _)| target))
+    }
+}

@@ -1,0 +1,30 @@
+//! A worker's part of the binding: sessions, the logs that they read, and what connects the two.
+//!
+//! - `hub`: what a worker has once; `upstream`: an exit and what is open on it.
+//! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
+//! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
+//! - `subscribe`, `holding`, `publish`, `session`: what a client asks.
+//! - `reload`: a new mapping, a replaced exit, the end.
+
+mod catch_up;
+mod counters;
+mod dispatch;
+mod events;
+mod holding;
+mod hub;
+mod member;
+mod publish;
+mod reader;
+mod reload;
+mod retained;
+mod ring;
+mod run;
+mod session;
+mod subscribe;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use hub::Hub;
+pub(crate) use session::MqttKafka;

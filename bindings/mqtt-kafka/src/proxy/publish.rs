@@ -1,0 +1,288 @@
+//! Publishes and wills, as records.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use kafka_plane::{Appended, Completion, Draft, Fault, Producer};
+use mqtt_plane::{Closed, Event, Publish, Qos, ReasonCode, Ticket, Will};
+
+use super::hub::{Hub, RECEIVE_MAXIMUM};
+use super::member::Member;
+use super::upstream::Upstream;
+use crate::wire::PublishHeaders;
+
+/// MQTT topics whose destination is remembered; when they are too many they are found anew.
+const DESTINATIONS: usize = 16_384;
+
+/// How long publishers are paused while Kafka takes no more, before QoS 0 is dropped instead, so
+/// that the other packets of those clients are read.
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Where messages of an MQTT topic go.
+pub(super) struct Destination {
+    upstream: Rc<Upstream>,
+    producer: Rc<dyn Producer>,
+    topic: Box<str>,
+    hash_key: Option<Box<str>>,
+}
+
+/// Where messages of each MQTT topic go; `None` for nowhere.
+#[derive(Default)]
+pub(super) struct Destinations(HashMap<Box<str>, Option<Rc<Destination>>>);
+
+impl Destinations {
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Hub {
+    fn destination(&self, topic: &str) -> Option<Rc<Destination>> {
+        let mut known = self.destinations.borrow_mut();
+        if let Some(destination) = known.0.get(topic) {
+            return destination.clone();
+        }
+        let mapping = self.mapping();
+        let destination = mapping.publish(topic).map(|target| {
+            let upstream = Rc::clone(&self.upstreams()[target.exit]);
+            Rc::new(Destination {
+                producer: upstream.producer(),
+                upstream,
+                topic: target.topic.into(),
+                hash_key: mapping.hash_key(topic).map(Into::into),
+            })
+        });
+        if known.0.len() >= DESTINATIONS {
+            known.clear();
+        }
+        known.0.insert(topic.into(), destination.clone());
+        destination
+    }
+
+    /// Appends a publish: with RETAIN the retained record first, so that nobody who was told of
+    /// the message finds an older one retained. An empty retained message clears by a tombstone
+    /// [MQTT-3.3.1-6] [MQTT-3.3.1-7], and itself goes to the messages topic with an empty value.
+    fn append(
+        &self,
+        destination: &Destination,
+        publish: &Publish<'_>,
+        client_id: Option<&str>,
+        completion: Option<Completion>,
+    ) -> Result<(), Fault> {
+        let headers = PublishHeaders::new(publish, client_id, &destination.topic);
+        let message = Draft {
+            topic: &destination.topic,
+            key: Some(publish.topic.as_bytes()),
+            hash_key: destination.hash_key.as_deref().map(str::as_bytes),
+            value: Some(publish.payload),
+            timestamp: None,
+            headers: &headers,
+        };
+        if !publish.retain {
+            return destination.producer.append(&[message], false, completion);
+        }
+        // The two are recognised as one publish by their time.
+        let message = Draft { timestamp: Some(self.cx.clock().unix_millis()), ..message };
+        let table = destination.upstream.retained();
+        let value = Some(publish.payload).filter(|payload| !payload.is_empty());
+        let retained = Draft { topic: table.topic(), value, ..message };
+        destination.producer.append(&[retained, message], false, completion)
+    }
+
+    /// Publishes a will [MQTT-3.1.2-8]: a record without `zilla:local`. Sessions end with their
+    /// connection, and so does the will's delay [MQTT-3.1.3-9].
+    pub(super) fn publish_will(self: &Rc<Self>, client_id: &str, will: &Will) {
+        let publish = will.publish();
+        let publish = Publish { qos: publish.qos.min(self.qos_max()), ..publish };
+        let outcome = match self.destination(publish.topic) {
+            None => Err(Fault::Refused("no route takes its topic")),
+            Some(destination) => {
+                let owner = Rc::new(WillOutcome { hub: Rc::clone(self), client: client_id.into() });
+                let completion = Completion { owner, token: 0 };
+                self.append(&destination, &publish, None, Some(completion))
+            }
+        };
+        match outcome {
+            Ok(()) => self.counters.wills_published.increment(),
+            Err(fault) => self.will_failed(client_id, fault),
+        }
+    }
+
+    fn will_failed(&self, client_id: &str, fault: Fault) {
+        self.counters.wills_failed.increment();
+        tracing::warn!(
+            event = "mqtt_kafka.will.failed",
+            binding = %self.name,
+            client = client_id,
+            fault = %fault,
+            "a will was not published"
+        );
+    }
+
+    /// Whether every exit takes another append.
+    fn poll_upstreams(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut poll = Poll::Ready(());
+        for upstream in self.upstreams().iter() {
+            // A cluster that cannot be appended to refuses each publish by itself.
+            if upstream.producer().poll_ready(cx).is_pending() {
+                poll = Poll::Pending;
+            }
+        }
+        if poll.is_ready() {
+            self.full_since.set(None);
+        }
+        poll
+    }
+
+    /// Whether Kafka has taken no more for so long that QoS 0 is dropped.
+    fn sheds(self: &Rc<Self>) -> bool {
+        let now = self.cx.clock().now();
+        let since = self.full_since.get().unwrap_or(now);
+        self.full_since.set(Some(since));
+        if now.duration_since(since) >= PATIENCE {
+            return true;
+        }
+        if !self.is_full_timed.replace(true) {
+            let hub = Rc::downgrade(self);
+            self.cx.spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                let Some(hub) = hub.upgrade() else { return };
+                hub.is_full_timed.set(false);
+                if hub.full_since.get().is_some() {
+                    tracing::warn!(
+                        event = "mqtt_kafka.publish.shedding",
+                        binding = %hub.name,
+                        "Kafka takes no more: QoS 0 publishes are dropped and counted until it does"
+                    );
+                }
+                for member in hub.members() {
+                    member.wake_publisher();
+                }
+            });
+        }
+        false
+    }
+}
+
+impl Member {
+    pub(super) fn wake_publisher(&self) {
+        if let Some(waker) = self.ready_waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether the session takes another publish. A client is paused at the bound of its
+    /// unanswered publishes and of the answers that it has not read, which one that keeps to
+    /// Receive Maximum does not reach, and while Kafka takes no more; one that publishes QoS 0 for
+    /// a moment only.
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let state = self.state.borrow();
+        if let Some(closed) = &state.closed {
+            return Poll::Ready(Err(closed.clone()));
+        }
+        let open = self.unanswered.get() + state.answers.len();
+        drop(state);
+        if open < usize::from(RECEIVE_MAXIMUM) {
+            if self.hub.poll_upstreams(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.hub.sheds() && !self.publishes_reliably.get() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.ready_waker.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Appends a publish. One with a ticket is answered when Kafka has it (acks=all).
+    pub(super) fn publish(&self, ticket: Ticket, publish: &Publish<'_>) -> Result<(), ReasonCode> {
+        let hub = &self.hub;
+        self.publishes_reliably.set(publish.qos > Qos::AtMostOnce);
+        let refuse = |reason| {
+            hub.counters.publishes_refused.increment();
+            Err(reason)
+        };
+        if publish.qos > hub.qos_max() {
+            return refuse(ReasonCode::QOS_NOT_SUPPORTED);
+        }
+        let Some(destination) = hub.destination(publish.topic) else {
+            return refuse(ReasonCode::NOT_AUTHORIZED);
+        };
+        if hub.full_since.get().is_some() {
+            let mut cx = Context::from_waker(Waker::noop());
+            if destination.producer.poll_ready(&mut cx).is_pending() {
+                if publish.qos == Qos::AtMostOnce {
+                    hub.counters.publishes_dropped.increment();
+                    return Ok(());
+                }
+                return refuse(ReasonCode::QUOTA_EXCEEDED);
+            }
+        }
+        let completion = (ticket != 0).then(|| self.this.upgrade()).flatten();
+        let is_awaited = completion.is_some();
+        let completion = completion.map(|owner| Completion { owner, token: u64::from(ticket) });
+        match hub.append(&destination, publish, Some(&self.client_id), completion) {
+            Ok(()) => {
+                hub.counters.publishes_appended.increment();
+                self.unanswered.set(self.unanswered.get() + usize::from(is_awaited));
+                Ok(())
+            }
+            Err(fault) if publish.qos == Qos::AtMostOnce => {
+                // Nobody is told of a lost QoS 0 message: it is counted.
+                hub.counters.publishes_failed.increment();
+                tracing::debug!(
+                    event = "mqtt_kafka.publish.failed",
+                    binding = %hub.name,
+                    fault = %fault,
+                    "a QoS 0 publish was lost"
+                );
+                Ok(())
+            }
+            Err(fault) => refuse(reason_of(fault)),
+        }
+    }
+}
+
+/// The code of PUBACK for a fault, among those that PUBACK may have [MQTT-3.4.2-1].
+fn reason_of(fault: Fault) -> ReasonCode {
+    match fault {
+        Fault::NotAuthorized => ReasonCode::NOT_AUTHORIZED,
+        Fault::TooLarge => ReasonCode::QUOTA_EXCEEDED,
+        Fault::Unavailable | Fault::UnknownTopic | Fault::Refused(_) => {
+            ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR
+        }
+    }
+}
+
+impl Appended for Member {
+    fn appended(&self, token: u64, outcome: Result<(), Fault>) {
+        self.unanswered.set(self.unanswered.get().saturating_sub(1));
+        let reason = match outcome {
+            Ok(()) => ReasonCode::SUCCESS,
+            Err(fault) => {
+                self.hub.counters.publishes_failed.increment();
+                reason_of(fault)
+            }
+        };
+        // A token is a ticket.
+        let ticket = Ticket::try_from(token).unwrap_or_default();
+        self.state.borrow_mut().answers.push(Event::Published { ticket, reason });
+        self.wake();
+    }
+}
+
+/// Whom Kafka tells about a will, whose session is gone.
+struct WillOutcome {
+    hub: Rc<Hub>,
+    client: Box<str>,
+}
+
+impl Appended for WillOutcome {
+    fn appended(&self, _: u64, outcome: Result<(), Fault>) {
+        if let Err(fault) = outcome {
+            self.hub.will_failed(&self.client, fault);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A new mapping, a replaced exit, the end: sessions stay where they are and are moved.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::config::NodeName;
+use engine::spi::{Link, Retire};
+use kafka_plane::Kafka;
+use mqtt_plane::ReasonCode;
+
+use super::hub::Hub;
+use super::member::Member;
+use super::reader::Reader;
+use super::upstream::{Change, Upstream, hold};
+use crate::state::Mapping;
+
+/// How long a log that a reload took from a subscription is still read for it: what was published
+/// under the old mapping is on its way.
+pub(super) const LINGER: Duration = Duration::from_millis(500);
+
+/// How long until a log that a reload asks for, and that cannot be read, is tried again.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+impl Hub {
+    /// Puts another mapping in force: publishes take it from the next on, and every subscription
+    /// moves to the logs that it is served from now.
+    pub(super) fn update(
+        self: &Rc<Self>,
+        mapping: Arc<Mapping>,
+        exits: Vec<(NodeName, Link<Kafka>)>,
+    ) {
+        let old = self.upstreams();
+        let upstreams = exits.into_iter().map(|(name, link)| {
+            match old.iter().find(|upstream| upstream.name == name) {
+                Some(known) => {
+                    known.set_link(link);
+                    Rc::clone(known)
+                }
+                None => Rc::new(Upstream::new(name, link, &mapping.retained)),
+            }
+        });
+        let upstreams: Rc<[Rc<Upstream>]> = upstreams.collect();
+        self.set_mapping(mapping, upstreams);
+        hold(&self.cx, old);
+        // An exit may have been replaced by the same reload.
+        self.reopen();
+        self.open_fixed();
+        let number = self.retargets.get() + 1;
+        self.retargets.set(number);
+        self.retarget(None);
+        for member in self.members() {
+            member.begin_again();
+        }
+        let hub = Rc::downgrade(self);
+        self.cx.spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            if let Some(hub) = hub.upgrade() {
+                hub.members().iter().for_each(|member| member.drop_leaving(number));
+            }
+        });
+    }
+
+    /// Moves the subscriptions of all sessions to the logs that they are served from now.
+    /// `begun`: a log that begins with what these subscriptions are to see first.
+    fn retarget(self: &Rc<Self>, begun: Option<&Rc<Reader>>) {
+        for member in self.members() {
+            member.retarget(begun);
+        }
+        for reader in self.readers() {
+            self.advance(&reader);
+        }
+    }
+
+    /// Asks for the start of a log that this process did not read before the reload. What it
+    /// holds by then was written after, so that all of it is delivered.
+    fn ask(self: &Rc<Self>, reader: &Rc<Reader>) {
+        if reader.is_asking.replace(true) {
+            return;
+        }
+        let (hub, asked) = (Rc::downgrade(self), Rc::clone(reader));
+        let log = reader.log();
+        log.ends(Box::new(move |ends| {
+            let Some(hub) = hub.upgrade() else { return };
+            if !asked.is_asking.replace(false) {
+                // The exit was replaced meanwhile, and asked anew.
+                return;
+            }
+            match ends {
+                Ok(ends) => {
+                    let begin = asked.begin();
+                    asked.place(if begin.is_empty() { &ends } else { &begin });
+                    hub.retarget(Some(&asked));
+                }
+                Err(fault) => {
+                    tracing::warn!(
+                        event = "mqtt_kafka.topic.failed",
+                        binding = %hub.name,
+                        topic = %asked.topic,
+                        fault = %fault,
+                        "open subscriptions need a Kafka topic that cannot be read; trying again"
+                    );
+                    let weak = Rc::downgrade(&hub);
+                    hub.cx.spawn(async move {
+                        tokio::time::sleep(RETRY).await;
+                        if let Some(hub) = weak.upgrade() {
+                            hub.retarget(None);
+                        }
+                    });
+                }
+            }
+        }));
+    }
+
+    /// Opens anew what is open on exits that were replaced. On the same cluster readers go on
+    /// where they are; on another they begin at the end.
+    pub(super) fn relink(self: &Rc<Self>) {
+        if self.reopen() {
+            self.open_fixed();
+            // What was asked of the exit that is gone is asked anew.
+            self.retarget(None);
+            self.members().iter().for_each(|member| member.begin_again());
+        }
+    }
+
+    /// Returns whether an exit was replaced.
+    fn reopen(self: &Rc<Self>) -> bool {
+        let mapping = self.mapping();
+        let mut has_changed = false;
+        for upstream in self.upstreams().iter() {
+            let change = upstream.reopen(&mapping.retained, &self.cx);
+            if change == Change::None {
+                continue;
+            }
+            has_changed = true;
+            for reader in self.readers() {
+                if Rc::ptr_eq(&reader.upstream, upstream) {
+                    self.move_reader(&reader, change);
+                }
+            }
+            tracing::info!(
+                event = "mqtt_kafka.exit.replaced",
+                binding = %self.name,
+                exit = %upstream.name,
+                keeps_offsets = change == Change::SameCluster,
+                "reading and appending go on through the new exit"
+            );
+        }
+        // A destination names a producer.
+        self.destinations.borrow_mut().clear();
+        if has_changed {
+            for member in self.members() {
+                member.wake_publisher();
+                member.wake();
+            }
+        }
+        has_changed
+    }
+
+    fn move_reader(self: &Rc<Self>, reader: &Rc<Reader>, change: Change) {
+        let was_placed = reader.is_placed();
+        reader.reopen(change);
+        match change {
+            Change::None => {}
+            Change::SameCluster => {
+                // A log that was read anew may begin later than where this worker was.
+                for (partition, begin) in (0..).zip(reader.begin()) {
+                    let position = reader.position(partition);
+                    if position < begin {
+                        self.counters.logs_fallen_out.increment();
+                        tracing::error!(
+                            event = "mqtt_kafka.log.fallen_out",
+                            binding = %self.name,
+                            topic = %reader.topic,
+                            partition,
+                            from = position,
+                            start = begin,
+                            "the new exit's log no longer holds what this worker had not read"
+                        );
+                        reader.set_position(partition, begin);
+                    }
+                }
+            }
+            Change::OtherCluster => {
+                for member in self.members() {
+                    member.forget_offsets(reader);
+                }
+                if was_placed && !reader.is_placed() {
+                    self.ask(reader);
+                }
+            }
+        }
+    }
+
+    /// Takes no more sessions if the process ends, and ends those that are left at the deadline.
+    pub(super) fn retire(self: &Rc<Self>, retire: Retire) {
+        let reason = if retire.is_shutdown {
+            ReasonCode::SERVER_SHUTTING_DOWN
+        } else {
+            ReasonCode::ADMINISTRATIVE_ACTION
+        };
+        self.refusal.set(Some(reason));
+        let Some(deadline) = retire.deadline else { return };
+        let hub = Rc::downgrade(self);
+        self.cx.spawn(async move {
+            tokio::time::sleep_until(deadline.into()).await;
+            if let Some(hub) = hub.upgrade() {
+                for member in hub.members() {
+                    member.end(reason, "the binding was removed or shut down");
+                }
+            }
+        });
+    }
+}
+
+impl Member {
+    fn retarget(&self, begun: Option<&Rc<Reader>>) {
+        let filters: Vec<Rc<str>> = self.state.borrow().held.keys().map(Rc::clone).collect();
+        for filter in filters {
+            self.retarget_filter(&filter, begun);
+        }
+    }
+
+    fn retarget_filter(&self, filter: &Rc<str>, begun: Option<&Rc<Reader>>) {
+        let hub = &self.hub;
+        let wanted = hub.readers_of(filter);
+        let mut state = self.state.borrow_mut();
+        let Some(mut held) = state.held.remove(filter) else { return };
+        let is_wanted = |reader: &Rc<Reader>| wanted.iter().any(|w| Rc::ptr_eq(w, reader));
+        let number = hub.retargets.get();
+        let was_routed = !held.targets.is_empty();
+        let (kept, left): (Vec<_>, Vec<_>) =
+            held.targets.drain(..).partition(|target| is_wanted(&target.reader));
+        held.targets = kept;
+        held.leaving.extend(left.into_iter().map(|target| (target, number)));
+        for reader in &wanted {
+            if held.targets.iter().any(|target| Rc::ptr_eq(&target.reader, reader)) {
+                continue;
+            }
+            // Back before it was left: it goes on.
+            let left = held.leaving.iter().position(|(t, _)| Rc::ptr_eq(&t.reader, reader));
+            if let Some(at) = left {
+                let (target, _) = held.leaving.swap_remove(at);
+                held.targets.push(target);
+                continue;
+            }
+            let is_begun = begun.is_some_and(|begun| Rc::ptr_eq(begun, reader));
+            let known = reader.log().known_ends().filter(|_| !is_begun);
+            let starts = match known {
+                Some(ends) => {
+                    reader.place(&ends);
+                    state.start_at(reader, &ends)
+                }
+                None if reader.is_placed() => reader.positions(),
+                None => {
+                    hub.ask(reader);
+                    continue;
+                }
+            };
+            held.join(filter, self.key, reader, starts);
+        }
+        if was_routed && wanted.is_empty() {
+            hub.counters.subscriptions_unrouted.increment();
+            tracing::warn!(
+                event = "mqtt_kafka.subscription.unrouted",
+                binding = %hub.name,
+                client = %self.client_id,
+                filter = %filter,
+                "no route serves this subscription any more"
+            );
+        }
+        state.held.insert(Rc::clone(filter), held);
+    }
+
+    /// Leaves the logs that the reload `number`, or one before, took from subscriptions.
+    fn drop_leaving(&self, number: u64) {
+        for (filter, held) in &mut self.state.borrow_mut().held {
+            held.leaving.retain(|(target, since)| {
+                let stays = *since > number;
+                if !stays {
+                    target.reader.subscriptions.borrow_mut().remove(filter, self.key);
+                }
+                stays
+            });
+        }
+    }
+
+    /// Offsets of this log mean other records now.
+    pub(super) fn forget_offsets(&self, reader: &Rc<Reader>) {
+        let mut state = self.state.borrow_mut();
+        state.behind.retain(|behind| !Rc::ptr_eq(&behind.reader, reader));
+        for target in state.held.values().flat_map(|held| held.all_targets()) {
+            if Rc::ptr_eq(&target.reader, reader) {
+                target.interest.reset();
+            }
+        }
+    }
+}

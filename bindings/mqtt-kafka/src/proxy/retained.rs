@@ -1,0 +1,146 @@
+//! Retained messages for a new subscription.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kafka_plane::{Scan, TopicTable};
+use mqtt_plane::{Messages, Position, filter_matches};
+
+use super::hub::{Hub, PARTITIONS};
+use super::member::{Member, Offer, State};
+use super::run::{Run, is_expired};
+use crate::state::{Interest, Step, first_key, step};
+use crate::wire::{View, topic_of};
+
+/// Keys that are visited at a time.
+const KEYS: usize = 256;
+
+/// Memory that the messages taken at a time keep alive, bytes.
+const BYTES: usize = 256 << 10;
+
+/// The retained messages that a subscription is still to be sent.
+pub(super) struct Replay {
+    filter: Rc<str>,
+    interest: Rc<Interest>,
+    table: Rc<dyn TopicTable>,
+    /// The key to go on at.
+    next: Vec<u8>,
+    /// Topics from `next` on that are done already.
+    done: BTreeSet<Box<[u8]>>,
+}
+
+impl Replay {
+    pub(super) fn new(filter: &Rc<str>, interest: Rc<Interest>, table: Rc<dyn TopicTable>) -> Self {
+        let next = first_key(filter).as_bytes().to_vec();
+        Self { filter: Rc::clone(filter), interest, table, next, done: BTreeSet::new() }
+    }
+
+    pub(super) fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    fn is_pending(&self, topic: &str) -> bool {
+        topic.as_bytes() >= self.next.as_slice()
+            && !self.done.contains(topic.as_bytes())
+            && filter_matches(&self.filter, topic)
+    }
+
+    /// Takes the next messages. Returns whether there may be more.
+    fn take(&mut self, client_id: &str, hub: &Hub, views: &mut Vec<View>) -> bool {
+        let Self { filter, interest, table, next, done } = self;
+        let (mut visited, mut bytes, mut has_more) = (0, 0, false);
+        let from = std::mem::take(next);
+        table.scan(&from, &mut |key, batch| {
+            if visited == KEYS || bytes >= BYTES {
+                *next = key.to_vec();
+                has_more = true;
+                return ControlFlow::Break(());
+            }
+            visited += 1;
+            let Some(topic) = topic_of(&batch.record(0)) else {
+                return ControlFlow::Continue(Scan::Next);
+            };
+            match step(filter, topic) {
+                Step::Match => {}
+                Step::Next => return ControlFlow::Continue(Scan::Next),
+                Step::Seek(to) => return ControlFlow::Continue(Scan::Seek(to)),
+                Step::End => return ControlFlow::Break(()),
+            }
+            let view = View::new(Arc::clone(batch), 0, topic);
+            let is_own = interest.no_local && view.local() == Some(client_id);
+            if is_expired(&view, &hub.cx) {
+                hub.counters.deliveries_expired.increment();
+            } else if !is_own && !done.contains(key) {
+                bytes += batch.footprint();
+                views.push(view);
+            }
+            ControlFlow::Continue(Scan::Next)
+        });
+        *done = done.split_off(next.as_slice());
+        has_more
+    }
+}
+
+impl Member {
+    /// Takes some retained messages into the ring, which is empty.
+    pub(super) fn replay(&self) {
+        let mut state = self.state.borrow_mut();
+        let Some(replay) = state.replays.first_mut() else { return };
+        let mut views = Vec::new();
+        let has_more = replay.take(&self.client_id, &self.hub, &mut views);
+        let interest = Rc::clone(&replay.interest);
+        if !has_more {
+            state.replays.remove(0);
+        }
+        state.push_retained(&self.hub, &interest, views);
+    }
+}
+
+impl State {
+    /// Retained messages go out with RETAIN 1, whatever Retain As Published says: they are the
+    /// answer to a SUBSCRIBE (MQTT 5.0 section 3.3.1.3).
+    fn push_retained(&mut self, hub: &Hub, interest: &Interest, views: Vec<View>) {
+        if views.is_empty() {
+            return;
+        }
+        let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
+        let run = Rc::new(Run::new(&hub.cx, views));
+        let messages: Rc<dyn Messages> = Rc::<Run>::clone(&run);
+        let ids = interest.id.map(|id| Rc::from([id]));
+        for index in 0..count {
+            let (partition, offset) = run.view(index as usize).place();
+            let offer = Offer {
+                run: &run,
+                messages: &messages,
+                index,
+                is_shared: false,
+                granted: interest.qos,
+                ids: ids.clone(),
+            };
+            let position = Position { log: u32::MAX - partition % PARTITIONS, offset };
+            self.push(hub, offer, true, position);
+            hub.counters.retained_replayed.increment();
+        }
+    }
+
+    /// A live message is about to be queued while retained messages are still to be sent: of its
+    /// topic, an older retained message goes first, and one of the same publish or a newer one is
+    /// left out, since its live copy comes by itself.
+    pub(super) fn settle(&mut self, hub: &Hub, live: &View) {
+        let topic = live.publish().topic;
+        let mut older = Vec::new();
+        for replay in self.replays.iter_mut().filter(|replay| replay.is_pending(topic)) {
+            replay.done.insert(topic.as_bytes().into());
+            let Some(batch) = replay.table.get(topic.as_bytes()) else { continue };
+            let view = View::new(batch, 0, topic);
+            if view.timestamp() < live.timestamp() && !is_expired(&view, &hub.cx) {
+                older.push((Rc::clone(&replay.interest), view));
+            }
+        }
+        for (interest, view) in older {
+            self.push_retained(hub, &interest, vec![view]);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The mqtt plane's side: the exit, and a client's session.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use engine::spi::{Definition, Links, Node, Prepared, Retire, WorkerCx, definition_as};
+use mqtt_plane::{
+    Appetite, Cause, Closed, Event, Limits, MqttExit, Position, Publish, ReasonCode, Session,
+    SessionBegin, Stage, Subscription, Ticket, Will,
+};
+
+use super::hub::Hub;
+use super::member::Member;
+use super::subscribe::Request;
+use crate::config::MqttKafkaDefinition;
+
+/// A definition at work on a worker.
+pub(crate) struct MqttKafka(pub(crate) Rc<Hub>);
+
+impl MqttExit for MqttKafka {
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
+    fn open(&self, begin: SessionBegin<'_>) -> Result<Box<dyn Session>, Closed> {
+        if let Some(reason) = self.0.refusal.get() {
+            return Err(Closed { reason, detail: "the binding is being shut down" });
+        }
+        let member = self.0.enter(&begin);
+        Ok(Box::new(ClientSession { member, will: begin.will, is_closed: false }))
+    }
+}
+
+impl Node for MqttKafka {
+    fn update(
+        &self,
+        definition: &Arc<dyn Definition>,
+        _: &Prepared,
+        _: &WorkerCx,
+        links: &mut Links<'_>,
+    ) {
+        let Some(new) = definition_as::<MqttKafkaDefinition>(&**definition) else { return };
+        let exits = new.exits.iter().map(|exit| (exit.name.clone(), links.link(&exit.name)));
+        self.0.update(Arc::clone(&new.mapping), exits.collect());
+    }
+
+    fn relinked(&self, _: u64) {
+        self.0.relink();
+    }
+
+    fn retire(&self, retire: Retire) {
+        self.0.retire(retire);
+    }
+
+    fn connections(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A client's session. The client's task owns it.
+struct ClientSession {
+    member: Rc<Member>,
+    will: Option<Will>,
+    is_closed: bool,
+}
+
+impl Session for ClientSession {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        self.member.poll_ready(cx)
+    }
+
+    fn publish(&mut self, ticket: Ticket, publish: &Publish<'_>) -> Result<(), ReasonCode> {
+        self.member.publish(ticket, publish)
+    }
+
+    fn subscribe(&mut self, ticket: Ticket, subscriptions: &[Subscription<'_>]) {
+        let wanted = subscriptions.iter().map(Into::into).collect();
+        self.member.request(Request::Subscribe { ticket, wanted });
+    }
+
+    fn unsubscribe(&mut self, ticket: Ticket, filters: &[&str]) {
+        let filters = filters.iter().map(|filter| Rc::from(*filter)).collect();
+        self.member.request(Request::Unsubscribe { ticket, filters });
+    }
+
+    fn poll_events(
+        &mut self,
+        cx: &mut Context<'_>,
+        appetite: Appetite,
+        out: &mut Vec<Event>,
+    ) -> Poll<Result<(), Closed>> {
+        self.member.poll_events(cx, appetite, out)
+    }
+
+    /// Nothing is kept beyond the connection yet, and within one nothing is sent again
+    /// [MQTT-4.4.0-1], so that there is nothing to note.
+    fn acknowledge(&mut self, _: Position, _: Stage) {}
+
+    fn close(&mut self, cause: Cause) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        let hub = Rc::clone(&self.member.hub);
+        hub.leave(&self.member);
+        if let (Some(will), Cause::Abnormal) = (self.will.take(), cause) {
+            hub.publish_will(&self.member.client_id, &will);
+        }
+    }
+}
+
+impl Drop for ClientSession {
+    fn drop(&mut self) {
+        self.close(Cause::Abnormal);
+    }
+}

@@ -1,0 +1,269 @@
+//! SUBSCRIBE and UNSUBSCRIBE: what a session is served from, and from where on.
+//!
+//! Requests of a session are decided in order. Those that come while others are being decided
+//! wait, and are then decided together, so that a client that sends a thousand of them at once
+//! asks Kafka a few times. For a group of requests the live start of every log concerned is fixed
+//! first; then the retained tables are brought up to date; only then is SUBACK given. So a message
+//! published after SUBACK is delivered, and a retained one that was published before is not
+//! missed between the two topics.
+
+use std::rc::{Rc, Weak};
+
+use kafka_plane::{Ends, Fault, TopicTable};
+use mqtt_plane::{Event, Qos, ReasonCode, RetainHandling, Subscription, Ticket};
+
+use super::member::Member;
+use super::reader::Reader;
+use super::upstream::Upstream;
+
+/// Text of filters that may wait, bytes.
+const QUEUE: usize = 1 << 20;
+
+/// What a filter costs beside its text, bytes.
+const FILTER: usize = 64;
+
+/// A request of a client.
+pub(super) enum Request {
+    Subscribe { ticket: Ticket, wanted: Vec<Wanted> },
+    Unsubscribe { ticket: Ticket, filters: Vec<Rc<str>> },
+}
+
+/// A filter of a SUBSCRIBE.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub(super) filter: Rc<str>,
+    pub(super) qos: Qos,
+    pub(super) no_local: bool,
+    pub(super) handling: RetainHandling,
+    pub(super) id: Option<u32>,
+}
+
+impl From<&Subscription<'_>> for Wanted {
+    fn from(subscription: &Subscription<'_>) -> Self {
+        Self {
+            filter: subscription.filter.into(),
+            qos: subscription.qos,
+            no_local: subscription.no_local,
+            handling: subscription.retain_handling,
+            id: subscription.id,
+        }
+    }
+}
+
+impl Wanted {
+    /// Shared subscriptions are not supported yet.
+    pub(super) fn is_shared(&self) -> bool {
+        self.filter.starts_with("$share/")
+    }
+}
+
+impl Request {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Subscribe { wanted, .. } => wanted.iter().map(|w| w.filter.len() + FILTER).sum(),
+            Self::Unsubscribe { filters, .. } => filters.iter().map(|f| f.len() + FILTER).sum(),
+        }
+    }
+
+    /// The answer where nothing can be done.
+    fn refuse(&self) -> Event {
+        match self {
+            Self::Subscribe { ticket, wanted } => Event::Subscribed {
+                ticket: *ticket,
+                reasons: wanted.iter().map(|_| ReasonCode::QUOTA_EXCEEDED).collect(),
+            },
+            Self::Unsubscribe { ticket, filters } => Event::Unsubscribed {
+                ticket: *ticket,
+                reasons: filters
+                    .iter()
+                    .map(|_| ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR)
+                    .collect(),
+            },
+        }
+    }
+}
+
+/// The requests of a session that are not answered yet.
+#[derive(Default)]
+pub(super) struct Requests {
+    queued: Vec<Request>,
+    queued_bytes: usize,
+    group: Option<Group>,
+    /// Tells answers for an earlier group apart.
+    number: u64,
+}
+
+/// What Kafka answered, once it has.
+type Answered<T> = Option<Result<T, Fault>>;
+
+/// A table of retained messages.
+type Retained = Rc<dyn TopicTable>;
+
+/// Requests that are being decided together.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) requests: Vec<Request>,
+    /// The logs concerned, and where each ends.
+    pub(super) starts: Vec<(Rc<Reader>, Answered<Ends>)>,
+    /// The retained tables concerned, and whether each is up to date.
+    pub(super) tables: Vec<(Rc<Upstream>, Retained, Answered<()>)>,
+}
+
+/// What Kafka answered about a log or a table of a group.
+enum Answer {
+    Ends(usize, Result<Ends, Fault>),
+    Synced(usize, Result<(), Fault>),
+}
+
+impl Requests {
+    /// Forgets everything: the session ends.
+    pub(super) fn abandon(&mut self) {
+        let number = self.number + 1;
+        *self = Self { number, ..Self::default() };
+    }
+}
+
+impl Member {
+    /// Takes a request. What is beyond the bound of waiting requests is refused.
+    pub(super) fn request(&self, request: Request) {
+        let mut requests = self.requests.borrow_mut();
+        let weight = request.weight();
+        if requests.queued_bytes > 0 && requests.queued_bytes + weight > QUEUE {
+            self.state.borrow_mut().answers.push(request.refuse());
+            self.wake();
+            return;
+        }
+        requests.queued_bytes += weight;
+        requests.queued.push(request);
+        drop(requests);
+        self.go_on();
+    }
+
+    /// Begins to decide what waits, unless a group is being decided.
+    pub(super) fn go_on(&self) {
+        let mut requests = self.requests.borrow_mut();
+        if requests.group.is_some() || requests.queued.is_empty() {
+            return;
+        }
+        let queued = std::mem::take(&mut requests.queued);
+        requests.queued_bytes = 0;
+        drop(requests);
+        self.begin(queued);
+    }
+
+    /// Decides the present group anew: the mapping or an exit has changed.
+    pub(super) fn begin_again(&self) {
+        let group = self.requests.borrow_mut().group.take();
+        if let Some(group) = group {
+            self.begin(group.requests);
+        }
+    }
+
+    fn begin(&self, list: Vec<Request>) {
+        let mut group = Group::default();
+        for wanted in list.iter().filter_map(Request::wanted).flatten().filter(|w| !w.is_shared()) {
+            for reader in self.hub.readers_of(&wanted.filter) {
+                if wanted.handling != RetainHandling::DoNotSend {
+                    group.add_table(&reader.upstream);
+                }
+                if !group.starts.iter().any(|(known, _)| Rc::ptr_eq(known, &reader)) {
+                    group.starts.push((reader, None));
+                }
+            }
+        }
+        group.requests = list;
+        let logs: Vec<_> = group.starts.iter().map(|(reader, _)| reader.log()).collect();
+        let mut requests = self.requests.borrow_mut();
+        requests.number += 1;
+        let number = requests.number;
+        requests.group = Some(group);
+        drop(requests);
+        for (index, log) in logs.iter().enumerate() {
+            let this = Weak::clone(&self.this);
+            log.ends(Box::new(move |ends| {
+                if let Some(this) = this.upgrade() {
+                    this.take_answer(number, Answer::Ends(index, ends));
+                }
+            }));
+        }
+        if logs.is_empty() {
+            self.finish();
+        }
+    }
+
+    /// Notes an answer for the group `number`, and does what can be done then.
+    fn take_answer(&self, number: u64, answer: Answer) {
+        let mut requests = self.requests.borrow_mut();
+        if requests.number != number {
+            return;
+        }
+        let Some(group) = requests.group.as_mut() else { return };
+        let was_fixed = group.is_fixed();
+        match answer {
+            Answer::Ends(index, ends) => group.starts[index].1 = Some(ends),
+            Answer::Synced(index, outcome) => group.tables[index].2 = Some(outcome),
+        }
+        if !group.is_fixed() {
+            return;
+        }
+        let tables: Vec<_> = group.tables.iter().map(|(_, table, _)| Rc::clone(table)).collect();
+        let is_current = group.tables.iter().all(|(_, _, outcome)| outcome.is_some());
+        drop(requests);
+        if is_current {
+            self.finish();
+        } else if !was_fixed {
+            for (index, table) in tables.iter().enumerate() {
+                let this = Weak::clone(&self.this);
+                table.sync(Box::new(move |outcome| {
+                    if let Some(this) = this.upgrade() {
+                        this.take_answer(number, Answer::Synced(index, outcome));
+                    }
+                }));
+            }
+        }
+    }
+
+    /// Everything is known: answers the group's requests in order, and goes on with what waits.
+    fn finish(&self) {
+        let Some(group) = self.requests.borrow_mut().group.take() else { return };
+        for request in &group.requests {
+            let answer = match request {
+                Request::Subscribe { ticket, wanted } => Event::Subscribed {
+                    ticket: *ticket,
+                    reasons: wanted.iter().map(|wanted| self.hold(wanted, &group)).collect(),
+                },
+                Request::Unsubscribe { ticket, filters } => Event::Unsubscribed {
+                    ticket: *ticket,
+                    reasons: filters.iter().map(|filter| self.give_up(filter)).collect(),
+                },
+            };
+            self.state.borrow_mut().answers.push(answer);
+        }
+        self.wake();
+        for (reader, _) in &group.starts {
+            self.hub.advance(reader);
+        }
+        self.go_on();
+    }
+}
+
+impl Request {
+    fn wanted(&self) -> Option<&[Wanted]> {
+        match self {
+            Self::Subscribe { wanted, .. } => Some(wanted),
+            Self::Unsubscribe { .. } => None,
+        }
+    }
+}
+
+impl Group {
+    fn add_table(&mut self, upstream: &Rc<Upstream>) {
+        if !self.tables.iter().any(|(known, _, _)| Rc::ptr_eq(known, upstream)) {
+            self.tables.push((Rc::clone(upstream), upstream.retained(), None));
+        }
+    }
+
+    fn is_fixed(&self) -> bool {
+        self.starts.iter().all(|(_, ends)| ends.is_some())
+    }
+}

@@ -1,0 +1,183 @@
+use super::*;
+
+fn answers(events: &[Event]) -> Vec<(bool, u32, Vec<ReasonCode>)> {
+    let answer = |event: &Event| match event {
+        Event::Subscribed { ticket, reasons } => Some((true, *ticket, reasons.to_vec())),
+        Event::Unsubscribed { ticket, reasons } => Some((false, *ticket, reasons.to_vec())),
+        _ => None,
+    };
+    events.iter().filter_map(answer).collect()
+}
+
+#[test]
+fn suback_waits_for_the_start_of_every_log_and_messages_come_after_it() {
+    on_worker(async {
+        let world = World::with(mapping(&[("r/#", "routed")]));
+        let mut publisher = world.open("p");
+        publisher.publish(&message("t", "before", Qos::AtLeastOnce)).unwrap();
+        world.kafka.run();
+        let mut client = world.open("c");
+        client.session.subscribe(5, &[subscription("#", Qos::AtLeastOnce)]);
+        // One of two logs.
+        assert!(world.kafka.answer_one());
+        assert!(client.events().unwrap().is_empty());
+        while answers(&client.events().unwrap()).is_empty() {
+            publisher.publish(&message("t", "meanwhile", Qos::AtLeastOnce)).unwrap();
+            world.kafka.notify();
+            assert!(world.kafka.answer_one(), "no answer to wait for");
+        }
+        for topic in ["t", "r/x"] {
+            publisher.publish(&message(topic, "after", Qos::AtLeastOnce)).unwrap();
+        }
+        world.kafka.run();
+        let mut got = client.payloads();
+        got.retain(|payload| payload != "meanwhile");
+        assert_eq!(got, ["after", "after"]);
+    });
+}
+
+/// The log goes on between the moment at which the start of a subscription is fixed and the one
+/// at which it is in force: the session reads again from the start, and has nothing twice.
+#[test]
+fn what_is_read_before_a_subscription_is_in_force_is_not_lost_to_it() {
+    on_worker(async {
+        let world = World::new();
+        let mut client = world.subscriber("c", "a", Qos::AtLeastOnce);
+        client.session.subscribe(5, &[subscription("#", Qos::AtLeastOnce)]);
+        assert!(world.kafka.answer_one(), "the start is fixed");
+        for topic in ["a", "b"] {
+            client.publish(&message(topic, topic, Qos::AtMostOnce)).unwrap();
+        }
+        world.kafka.notify();
+        assert_eq!(client.payloads(), ["a"]);
+        world.kafka.run();
+        client.publish(&message("a", "a2", Qos::AtMostOnce)).unwrap();
+        world.kafka.run();
+        let mut got = client.payloads();
+        got.sort();
+        assert_eq!(got, ["a2", "b"]);
+    });
+}
+
+// [MQTT-3.9.3-1] [MQTT-3.8.4-5] [MQTT-3.8.4-7]
+#[test]
+fn each_filter_gets_its_code() {
+    on_worker(async {
+        let mut mapping = mapping(&[("r/#", "routed"), ("s/{site}", "site-${params.site}")]);
+        mapping.routes.pop();
+        mapping.routes.push(route("bad/#", "forbidden"));
+        mapping.qos_max = Qos::AtLeastOnce;
+        let world = World::with(mapping);
+        world
+            .kafka
+            .faults
+            .borrow_mut()
+            .insert("forbidden".into(), kafka_plane::Fault::NotAuthorized);
+        let mut client = world.open("c");
+        let codes = client.subscribe(&[
+            subscription("r/x", Qos::ExactlyOnce),
+            subscription("nowhere", Qos::AtMostOnce),
+            subscription("$share/g/r/x", Qos::AtMostOnce),
+            subscription("s/+", Qos::AtMostOnce),
+            subscription("s/one", Qos::AtMostOnce),
+            subscription("bad/x", Qos::AtMostOnce),
+        ]);
+        assert_eq!(
+            codes,
+            [
+                ReasonCode(1),
+                ReasonCode::NOT_AUTHORIZED,
+                ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+                ReasonCode::NOT_AUTHORIZED,
+                ReasonCode(0),
+                ReasonCode::NOT_AUTHORIZED,
+            ]
+        );
+        assert_eq!(world.hub.counters.subscriptions.value(), 2);
+        assert_eq!(world.hub.counters.subscriptions_refused.value(), 4);
+    });
+}
+
+// [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.10.4-5] [MQTT-3.11.3-2]
+#[test]
+fn unsubscribe_ends_deliveries_for_that_filter_only() {
+    on_worker(async {
+        let world = World::new();
+        let mut client = world.open("c");
+        client.subscribe(&[
+            subscription("a/#", Qos::AtLeastOnce),
+            subscription("a/b", Qos::AtMostOnce),
+        ]);
+        for topic in ["a/b", "a/c"] {
+            client.publish(&message(topic, topic, Qos::AtMostOnce)).unwrap();
+        }
+        world.kafka.run();
+        client.session.unsubscribe(8, &["a/#", "a/+", "a/b/"]);
+        let events = client.events().unwrap();
+        let none = ReasonCode::NO_SUBSCRIPTION_EXISTED;
+        assert_eq!(answers(&events), [(false, 8, vec![ReasonCode::SUCCESS, none, none])]);
+        assert_eq!(received(&events).iter().map(|m| &*m.topic).collect::<Vec<_>>(), ["a/b"]);
+        for topic in ["a/b", "a/c"] {
+            client.publish(&message(topic, topic, Qos::AtMostOnce)).unwrap();
+        }
+        world.kafka.run();
+        assert_eq!(client.payloads(), ["a/b"]);
+        client.session.unsubscribe(9, &["a/b"]);
+        client.publish(&message("a/b", "late", Qos::AtMostOnce)).unwrap();
+        world.kafka.run();
+        assert_eq!(received(&client.events().unwrap()), []);
+        assert!(world.hub.readers().is_empty(), "nobody reads any more");
+    });
+}
+
+// [MQTT-3.8.4-3] [MQTT-3.8.4-4]
+#[test]
+fn a_subscription_is_replaced_without_loss_and_kept_once() {
+    on_worker(async {
+        let world = World::new();
+        let mut client = world.subscriber("c", "t", Qos::AtLeastOnce);
+        client.publish(&message("t", "1", Qos::AtLeastOnce)).unwrap();
+        client
+            .session
+            .subscribe(2, &[Subscription { id: Some(9), ..subscription("t", Qos::AtMostOnce) }]);
+        client.publish(&message("t", "2", Qos::AtLeastOnce)).unwrap();
+        world.kafka.run();
+        client.publish(&message("t", "3", Qos::AtLeastOnce)).unwrap();
+        world.kafka.run();
+        let got = client.received();
+        assert_eq!(got.iter().map(|m| &*m.payload).collect::<Vec<_>>(), ["1", "2", "3"]);
+        assert_eq!((got[2].qos, got[2].ids.as_slice()), (Qos::AtMostOnce, &[9][..]));
+        assert_eq!(world.hub.counters.subscriptions.value(), 1);
+    });
+}
+
+#[test]
+fn requests_that_wait_are_decided_together_in_order_and_bounded() {
+    on_worker(async {
+        let world = World::new();
+        let mut client = world.open("c");
+        for ticket in 1..=1_000 {
+            let filter = format!("t/{}", ticket % 2);
+            if ticket % 3 == 0 {
+                client.session.unsubscribe(ticket, &[&filter]);
+            } else {
+                client.session.subscribe(ticket, &[subscription(&filter, Qos::AtMostOnce)]);
+            }
+        }
+        let mut asked = 0;
+        while world.kafka.answer_one() {
+            asked += 1;
+        }
+        assert!(asked <= 8, "{asked}");
+        let given = answers(&client.events().unwrap());
+        assert!(given.iter().map(|answer| answer.1).eq(1..=1_000));
+        assert!(given.iter().all(|answer| !answer.2[0].is_error()));
+        let long = "x".repeat(60_000);
+        for ticket in 1..=30 {
+            client.session.subscribe(ticket, &[subscription(&long, Qos::AtMostOnce)]);
+        }
+        let refused = answers(&client.events().unwrap());
+        assert!((10..=13).contains(&refused.len()), "{}", refused.len());
+        assert!(refused.iter().all(|answer| answer.2 == [ReasonCode::QUOTA_EXCEEDED]));
+    });
+}

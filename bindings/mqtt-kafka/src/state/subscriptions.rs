@@ -1,0 +1,265 @@
+//! The subscriptions in force on one log, and a memo of what each topic matches.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use mqtt_plane::{Qos, SubscriptionIds};
+
+use super::Trie;
+
+/// Topics that the memo holds at most; when it is full it begins anew.
+const MEMO: usize = 16_384;
+
+/// One subscription of one session, as it is in force on one log.
+#[derive(Debug)]
+pub struct Interest {
+    /// The QoS that was granted.
+    pub qos: Qos,
+    /// Whether the session's own messages are left out.
+    pub no_local: bool,
+    /// The Subscription Identifier.
+    pub id: Option<u32>,
+    starts: RefCell<Vec<i64>>,
+    /// Before these, what it wants was delivered; behind them, by partition, nothing yet.
+    floors: RefCell<Vec<i64>>,
+}
+
+/// What a subscription says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// It wants it.
+    Wanted,
+    /// It does not.
+    NotWanted,
+    /// It had it.
+    Delivered,
+}
+
+impl Interest {
+    /// An interest in what lies at or after `starts`, by partition; in a partition beyond them,
+    /// one that was added later, in everything.
+    #[must_use]
+    pub fn new(qos: Qos, no_local: bool, id: Option<u32>, starts: Vec<i64>) -> Self {
+        Self { qos, no_local, id, starts: RefCell::new(starts), floors: RefCell::default() }
+    }
+
+    /// An interest in the place of `old`, which goes on where that is.
+    #[must_use]
+    pub fn in_place_of(old: &Self, qos: Qos, no_local: bool, id: Option<u32>) -> Self {
+        Self { qos, no_local, id, starts: old.starts.clone(), floors: old.floors.clone() }
+    }
+
+    fn claim(&self, partition: u32, offset: i64, is_own: bool) -> Claim {
+        let is_before = |limits: &RefCell<Vec<i64>>| {
+            limits.borrow().get(partition as usize).is_some_and(|limit| offset < *limit)
+        };
+        if (is_own && self.no_local) || is_before(&self.starts) {
+            Claim::NotWanted
+        } else if is_before(&self.floors) {
+            Claim::Delivered
+        } else {
+            Claim::Wanted
+        }
+    }
+
+    /// Notes that what it wants before `floors` was delivered: the session is about to read from
+    /// further back, for another subscription.
+    pub fn raise(&self, floors: &[i64]) {
+        let mut known = self.floors.borrow_mut();
+        let len = known.len().max(floors.len());
+        known.resize(len, i64::MIN);
+        for (known, floor) in known.iter_mut().zip(floors) {
+            *known = (*known).max(*floor);
+        }
+    }
+
+    /// Wants everything: offsets have lost their meaning.
+    pub fn reset(&self) {
+        self.starts.borrow_mut().clear();
+        self.floors.borrow_mut().clear();
+    }
+}
+
+/// All subscriptions of one session that match a topic: one copy goes to the session, with the
+/// highest QoS [MQTT-3.3.4-2] and all identifiers [MQTT-3.3.4-4].
+#[derive(Debug)]
+pub struct Match {
+    /// The session.
+    pub owner: usize,
+    /// Whether one of the subscriptions leaves out the session's own messages.
+    pub no_local: bool,
+    qos: Qos,
+    ids: SubscriptionIds,
+    interests: Box<[Rc<Interest>]>,
+}
+
+impl Match {
+    fn new(owner: usize, interests: Vec<Rc<Interest>>) -> Self {
+        let (qos, ids) = merge(interests.iter()).unwrap_or((Qos::AtMostOnce, None));
+        let no_local = interests.iter().any(|interest| interest.no_local);
+        Self { owner, no_local, qos, ids, interests: interests.into() }
+    }
+
+    /// The granted QoS and the identifiers for a record at this place, `is_own` where the session
+    /// published it itself [MQTT-3.8.3-3]; `None` where no subscription wants it, or one had it.
+    #[must_use]
+    pub fn resolve(
+        &self,
+        partition: u32,
+        offset: i64,
+        is_own: bool,
+    ) -> Option<(Qos, SubscriptionIds)> {
+        let mut is_wanted_by_all = true;
+        for interest in &self.interests {
+            match interest.claim(partition, offset, is_own) {
+                Claim::Wanted => {}
+                Claim::NotWanted => is_wanted_by_all = false,
+                Claim::Delivered => return None,
+            }
+        }
+        if is_wanted_by_all {
+            return Some((self.qos, self.ids.clone()));
+        }
+        let wants = |i: &&Rc<Interest>| i.claim(partition, offset, is_own) == Claim::Wanted;
+        merge(self.interests.iter().filter(wants))
+    }
+}
+
+fn merge<'a>(interests: impl Iterator<Item = &'a Rc<Interest>>) -> Option<(Qos, SubscriptionIds)> {
+    let mut highest = None;
+    let mut ids: Vec<u32> = Vec::new();
+    for interest in interests {
+        highest = highest.max(Some(interest.qos));
+        ids.extend(interest.id.filter(|id| !ids.contains(id)));
+    }
+    Some((highest?, (!ids.is_empty()).then(|| ids.into())))
+}
+
+/// The subscriptions on one log.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    trie: Trie<Rc<Interest>>,
+    memo: HashMap<Box<str>, Rc<[Match]>>,
+}
+
+impl Subscriptions {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.trie.is_empty()
+    }
+
+    /// Adds a subscription, or replaces the owner's to the same filter [MQTT-3.8.4-3].
+    pub fn insert(&mut self, filter: &str, owner: usize, interest: Rc<Interest>) {
+        self.trie.insert(filter, owner, interest);
+        self.forget(filter);
+    }
+
+    /// Removes the owner's subscription to `filter`.
+    pub fn remove(&mut self, filter: &str, owner: usize) {
+        self.trie.remove(filter, owner);
+        self.forget(filter);
+    }
+
+    fn forget(&mut self, filter: &str) {
+        if filter.contains(['+', '#']) {
+            self.memo.clear();
+        } else {
+            self.memo.remove(filter);
+        }
+    }
+
+    /// What matches `topic`, by session in ascending order.
+    pub fn matches(&mut self, topic: &str) -> Rc<[Match]> {
+        if let Some(known) = self.memo.get(topic) {
+            return Rc::clone(known);
+        }
+        let mut found: Vec<(usize, &Rc<Interest>)> = Vec::new();
+        self.trie.matches(topic, &mut |entry| found.push((entry.owner, &entry.value)));
+        found.sort_by_key(|(owner, _)| *owner);
+        let matches: Rc<[Match]> = found
+            .chunk_by(|one, other| one.0 == other.0)
+            .map(|same| Match::new(same[0].0, same.iter().map(|(_, i)| Rc::clone(i)).collect()))
+            .collect();
+        if self.memo.len() >= MEMO {
+            self.memo.clear();
+        }
+        self.memo.insert(topic.into(), Rc::clone(&matches));
+        matches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interest(qos: Qos, no_local: bool, id: Option<u32>, starts: &[i64]) -> Rc<Interest> {
+        Rc::new(Interest::new(qos, no_local, id, starts.to_vec()))
+    }
+
+    // [MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4]
+    #[test]
+    fn overlapping_subscriptions_make_one_copy_with_the_highest_qos_and_all_identifiers() {
+        let mut all = Subscriptions::default();
+        all.insert("a/#", 7, interest(Qos::AtMostOnce, false, Some(3), &[]));
+        all.insert("a/b", 7, interest(Qos::AtLeastOnce, false, Some(4), &[]));
+        all.insert("+/b", 2, interest(Qos::AtMostOnce, false, None, &[]));
+        let matches = all.matches("a/b");
+        assert_eq!(matches.iter().map(|m| m.owner).collect::<Vec<_>>(), [2, 7]);
+        let (qos, ids) = matches[1].resolve(0, 0, false).unwrap();
+        let mut ids = ids.unwrap().to_vec();
+        ids.sort_unstable();
+        assert_eq!((qos, ids), (Qos::AtLeastOnce, vec![3, 4]));
+        assert_eq!(matches[0].resolve(0, 0, false).unwrap(), (Qos::AtMostOnce, None));
+    }
+
+    // [MQTT-3.8.3-3]
+    #[test]
+    fn no_local_and_the_start_hold_for_each_subscription_by_itself() {
+        let mut all = Subscriptions::default();
+        all.insert("a/#", 1, interest(Qos::AtLeastOnce, true, Some(1), &[10]));
+        let resolve = |all: &mut Subscriptions, offset, is_own| {
+            all.matches("a/b")[0].resolve(0, offset, is_own)
+        };
+        assert!(resolve(&mut all, 10, true).is_none());
+        assert!(resolve(&mut all, 9, false).is_none());
+        all.insert("a/b", 1, interest(Qos::AtMostOnce, false, Some(2), &[5]));
+        let ids = |found: Option<(Qos, SubscriptionIds)>| found.and_then(|f| f.1).unwrap().to_vec();
+        assert_eq!(ids(resolve(&mut all, 10, true)), [2]);
+        assert_eq!(ids(resolve(&mut all, 7, false)), [2]);
+        assert_eq!(ids(resolve(&mut all, 10, false)).len(), 2);
+        assert!(resolve(&mut all, 4, false).is_none());
+        assert!(all.matches("a/b")[0].resolve(1, 0, false).is_some(), "a partition added later");
+    }
+
+    #[test]
+    fn what_one_subscription_had_is_not_sent_again_for_another() {
+        let mut all = Subscriptions::default();
+        let old = interest(Qos::AtLeastOnce, false, None, &[0, 0]);
+        old.raise(&[10]);
+        all.insert("a", 1, Rc::clone(&old));
+        all.insert("#", 1, interest(Qos::AtLeastOnce, false, None, &[5, 5]));
+        let mut goes = |topic, partition, offset| {
+            all.matches(topic)[0].resolve(partition, offset, false).is_some()
+        };
+        assert_eq!([goes("a", 0, 9), goes("a", 0, 10), goes("a", 1, 0)], [false, true, true]);
+        assert_eq!([goes("b", 0, 4), goes("b", 0, 5), goes("b", 0, 9)], [false, true, true]);
+        let new = Interest::in_place_of(&old, Qos::AtMostOnce, false, None);
+        assert_eq!(new.claim(0, 9, false), Claim::Delivered);
+    }
+
+    #[test]
+    fn the_memo_follows_every_change() {
+        let mut all = Subscriptions::default();
+        assert!(all.matches("a").is_empty());
+        all.insert("a", 1, interest(Qos::AtMostOnce, false, None, &[]));
+        assert_eq!(all.matches("a").len(), 1);
+        all.insert("#", 2, interest(Qos::AtMostOnce, false, None, &[]));
+        assert_eq!(all.matches("a").len(), 2);
+        all.remove("a", 1);
+        assert_eq!(all.matches("a").len(), 1);
+        all.remove("#", 2);
+        assert!(all.matches("a").is_empty() && all.is_empty());
+    }
+}
