@@ -6,8 +6,9 @@
 //! to the sessions that match.
 //!
 //! Known limits, beside what is not built yet:
-//! - The record format has no place for the RETAIN flag of a publish. A live delivery has RETAIN 0
-//!   also where the subscription has Retain As Published [MQTT-3.3.1-13].
+//! - The record format has no place for the RETAIN flag of a publish. Retain As Published
+//!   [MQTT-3.3.1-13] gets it for what this process published; of another process's publish only
+//!   where the retained topic holds it already when its live copy is dispatched.
 //! - Two topics hold a retained message and its live copy. Who subscribes at that moment may
 //!   receive the newest message twice: once as retained, once live.
 

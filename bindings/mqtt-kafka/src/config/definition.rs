@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use engine::config::{ExitName, NodeConfig, NodeName, Problems};
+use engine::config::{ExitName, NodeConfig, NodeName, Problem, Problems};
 use engine::spi::{
     Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, Links, Plane, PrepareCx,
-    Prepared, WorkerCx, definition_as,
+    Prepared, WorkerCx, definition_as, prepared_as,
 };
 use kafka_plane::Kafka;
 use mqtt_plane::{Mqtt, MqttExit};
 use std::rc::Rc;
 
 use super::mapping;
-use crate::proxy::{Hub, MqttKafka};
+use crate::proxy::{Hub, Marks, MqttKafka};
 use crate::state::Mapping;
 
 /// The `type: mqtt-kafka` of the YAML.
@@ -66,16 +66,18 @@ impl Definition for MqttKafkaDefinition {
         definition_as::<Self>(old).is_some()
     }
 
-    fn prepare<'a>(
-        &'a self,
-        _: &'a PrepareCx<'a>,
-    ) -> BoxFuture<'a, Result<Prepared, engine::config::Problem>> {
-        Box::pin(std::future::ready(Ok(Arc::new(()) as Prepared)))
+    fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
+        // Of one binding over its reloads, and shared by its workers.
+        let key = format!("{}/retained-publishes", cx.name());
+        let made: Result<Arc<Marks>, Problem> =
+            cx.store().get_or_make(&key, || Ok(Arc::new(Marks::default())));
+        Box::pin(std::future::ready(made.map(|marks| marks as Prepared)))
     }
 
-    fn attach(&self, _: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
+    fn attach(&self, prepared: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
         let exits = self.exits.iter().map(|exit| (exit.name.clone(), links.link(&exit.name)));
-        let hub = Hub::new(&self.name, cx, Arc::clone(&self.mapping), exits.collect());
+        let (mapping, marks) = (Arc::clone(&self.mapping), prepared_as::<Marks>(prepared));
+        let hub = Hub::new(&self.name, cx, mapping, exits.collect(), marks);
         let exit: Rc<dyn MqttExit> = Rc::new(MqttKafka(Rc::clone(&hub)));
         Attached { entry: Some(Entry::new::<Mqtt>(exit)), node: Rc::new(MqttKafka(hub)) }
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kafka_plane::{Batch, Read};
-use mqtt_plane::{Messages, ReasonCode, SubscriptionIds};
+use mqtt_plane::{Messages, ReasonCode};
 
 use super::dispatch::FALLEN_OUT;
 use super::member::{Member, Offer, live_position};
@@ -52,7 +52,7 @@ impl Behind {
 #[derive(Default)]
 struct Found {
     views: Vec<View>,
-    grants: Vec<(mqtt_plane::Qos, SubscriptionIds)>,
+    grants: Vec<crate::state::Grant>,
 }
 
 impl Member {
@@ -135,12 +135,14 @@ impl Member {
         let run = Rc::new(Run::new(&self.hub.cx, found.views));
         let messages: Rc<dyn Messages> = Rc::<Run>::clone(&run);
         let mut state = self.state.borrow_mut();
-        for (index, (granted, ids)) in (0_u32..).zip(found.grants) {
-            let (partition, offset) = run.view(index as usize).place();
-            let offer =
-                Offer { run: &run, messages: &messages, index, is_shared: false, granted, ids };
+        for (index, grant) in (0_u32..).zip(found.grants) {
+            let view = run.view(index as usize);
+            let (partition, offset) = view.place();
+            let retain = grant.retain_as_published && self.hub.was_retained(reader, view);
+            let is_shared = false;
+            let offer = Offer { run: &run, messages: &messages, index, is_shared, grant, retain };
             let position = live_position(reader, partition, offset);
-            state.push(&self.hub, offer, false, position);
+            state.push(&self.hub, offer, position);
         }
     }
 

@@ -119,8 +119,9 @@ impl Hub {
         let (partition, offset) = view.place();
         self.with_member(found.owner, |member| {
             let is_own = found.no_local && view.local() == Some(&*member.client_id);
-            if let Some((granted, ids)) = found.resolve(partition, offset, is_own) {
-                let offer = Offer { run, messages, index, is_shared, granted, ids };
+            if let Some(grant) = found.resolve(partition, offset, is_own) {
+                let retain = grant.retain_as_published && self.was_retained(reader, view);
+                let offer = Offer { run, messages, index, is_shared, grant, retain };
                 member.offer(reader, offer);
             }
         });

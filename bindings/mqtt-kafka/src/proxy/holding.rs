@@ -10,7 +10,7 @@ use super::member::{Held, Member, State, Target};
 use super::reader::Reader;
 use super::retained::Replay;
 use super::subscribe::{Group, Wanted};
-use crate::state::Interest;
+use crate::state::{Interest, Options};
 
 impl Member {
     /// Puts a subscription in force, or replaces it [MQTT-3.8.4-3], and says with which QoS
@@ -87,7 +87,12 @@ impl Member {
             RetainHandling::DoNotSend => false,
         };
         let mut replays: Vec<Replay> = Vec::new();
-        let qos = wanted.qos.min(self.hub.qos_max());
+        let options = Options {
+            qos: wanted.qos.min(self.hub.qos_max()),
+            no_local: wanted.no_local,
+            retain_as_published: wanted.retain_as_published,
+            id: wanted.id,
+        };
         if sends_retained {
             for (upstream, table, outcome) in &group.tables {
                 if !starts.iter().any(|(reader, _)| Rc::ptr_eq(&reader.upstream, upstream)) {
@@ -97,17 +102,12 @@ impl Member {
                     state.held.extend(old.map(|old| (Rc::clone(&wanted.filter), old)));
                     return Err(self.failed(table.topic(), *fault));
                 }
-                let interest = Interest::new(qos, wanted.no_local, wanted.id, Vec::new());
+                let interest = Interest::new(options, Vec::new());
                 replays.push(Replay::new(&wanted.filter, Rc::new(interest), Rc::clone(table)));
             }
         }
-        let mut held = Held {
-            qos,
-            no_local: wanted.no_local,
-            id: wanted.id,
-            targets: Vec::with_capacity(starts.len()),
-            leaving: Vec::new(),
-        };
+        let mut held =
+            Held { options, targets: Vec::with_capacity(starts.len()), leaving: Vec::new() };
         if old.is_none() {
             self.hub.counters.subscriptions.increment();
         }
@@ -132,7 +132,7 @@ impl Member {
             state.replays.retain(|replay| *replay.filter() != *wanted.filter);
             state.replays.append(&mut replays);
         }
-        Ok(ReasonCode(qos as u8))
+        Ok(ReasonCode(options.qos as u8))
     }
 
     /// Ends the subscription to exactly this filter [MQTT-3.10.4-1]; messages that wait for it
@@ -160,13 +160,13 @@ impl Member {
 impl Held {
     /// Serves the subscription from `reader` too, from `starts` on.
     pub(super) fn join(&mut self, filter: &str, key: usize, reader: &Rc<Reader>, starts: Vec<i64>) {
-        let interest = Interest::new(self.qos, self.no_local, self.id, starts);
+        let interest = Interest::new(self.options, starts);
         self.add(filter, key, reader, interest);
     }
 
     /// Serves the subscription from where the one it replaces is.
     fn go_on(&mut self, filter: &str, key: usize, old: &Target) {
-        let interest = Interest::in_place_of(&old.interest, self.qos, self.no_local, self.id);
+        let interest = Interest::in_place_of(&old.interest, self.options);
         self.add(filter, key, &old.reader, interest);
     }
 

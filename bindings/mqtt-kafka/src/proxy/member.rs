@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
-use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode, SubscriptionIds};
+use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode};
 
 use super::catch_up::Behind;
 use super::hub::{Hub, PARTITIONS};
@@ -14,7 +14,7 @@ use super::retained::Replay;
 use super::ring::Ring;
 use super::run::Run;
 use super::subscribe::Requests;
-use crate::state::Interest;
+use crate::state::{Grant, Interest, Options};
 
 /// A session on this worker.
 pub(super) struct Member {
@@ -51,9 +51,7 @@ pub(super) struct State {
 
 /// A subscription.
 pub(super) struct Held {
-    pub(super) qos: Qos,
-    pub(super) no_local: bool,
-    pub(super) id: Option<u32>,
+    pub(super) options: Options,
     /// The logs it is served from.
     pub(super) targets: Vec<Target>,
     /// Logs that a reload took from it, until what was on its way has arrived; each with the
@@ -73,8 +71,8 @@ pub(super) struct Offer<'a> {
     pub(super) messages: &'a Rc<dyn Messages>,
     pub(super) index: u32,
     pub(super) is_shared: bool,
-    pub(super) granted: Qos,
-    pub(super) ids: SubscriptionIds,
+    pub(super) grant: Grant,
+    pub(super) retain: bool,
 }
 
 impl Member {
@@ -146,7 +144,7 @@ impl Member {
             return;
         }
         let position = live_position(reader, partition, offset);
-        state.push(hub, offer, false, position);
+        state.push(hub, offer, position);
         drop(state);
         if let Some(this) = self.this.upgrade() {
             hub.mark(&this);
@@ -162,21 +160,15 @@ pub(super) fn live_position(reader: &Reader, partition: u32, offset: i64) -> mqt
 impl State {
     /// Puts a message in the ring, with the lesser of its own QoS and the granted one
     /// [MQTT-3.8.4-8].
-    pub(super) fn push(
-        &mut self,
-        hub: &Hub,
-        offer: Offer<'_>,
-        retain: bool,
-        position: mqtt_plane::Position,
-    ) {
+    pub(super) fn push(&mut self, hub: &Hub, offer: Offer<'_>, position: mqtt_plane::Position) {
         let view = offer.run.view(offer.index as usize);
         let delivery = Delivery {
             messages: Rc::clone(offer.messages),
             index: offer.index,
             is_shared: offer.is_shared,
-            qos: view.qos().min(offer.granted),
-            retain,
-            subscription_ids: offer.ids,
+            qos: view.qos().min(offer.grant.qos),
+            retain: offer.retain,
+            subscription_ids: offer.grant.ids,
             position,
         };
         self.ring.push(delivery, view.payload_len(), offer.run.footprint(), &hub.spares);
@@ -185,7 +177,7 @@ impl State {
 
     /// Recomputes what depends on all subscriptions together.
     pub(super) fn held_changed(&mut self) {
-        self.is_reliable = self.held.values().any(|held| held.qos > Qos::AtMostOnce);
+        self.is_reliable = self.held.values().any(|held| held.options.qos > Qos::AtMostOnce);
     }
 }
 

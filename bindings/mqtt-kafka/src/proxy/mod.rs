@@ -3,7 +3,7 @@
 //! - `hub`: what a worker has once; `upstream`: an exit and what is open on it.
 //! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
-//! - `subscribe`, `holding`, `publish`, `session`: what a client asks.
+//! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`: the RETAIN flag.
 //! - `reload`: a new mapping, a replaced exit, the end.
 
 mod catch_up;
@@ -12,6 +12,7 @@ mod dispatch;
 mod events;
 mod holding;
 mod hub;
+mod marks;
 mod member;
 mod publish;
 mod reader;
@@ -27,4 +28,5 @@ mod upstream;
 mod tests;
 
 pub(crate) use hub::Hub;
+pub(crate) use marks::Marks;
 pub(crate) use session::MqttKafka;

@@ -84,7 +84,9 @@ impl Hub {
             return destination.producer.append(&[message], false, completion);
         }
         // The two are recognised as one publish by their time.
-        let message = Draft { timestamp: Some(self.cx.clock().unix_millis()), ..message };
+        let millis = self.cx.clock().unix_millis();
+        let message = Draft { timestamp: Some(millis), ..message };
+        self.marks.note(publish.topic, millis, publish.payload);
         let table = destination.upstream.retained();
         let value = Some(publish.payload).filter(|payload| !payload.is_empty());
         let retained = Draft { topic: table.topic(), value, ..message };

@@ -11,7 +11,7 @@ use mqtt_plane::{Messages, Position, filter_matches};
 use super::hub::{Hub, PARTITIONS};
 use super::member::{Member, Offer, State};
 use super::run::{Run, is_expired};
-use crate::state::{Interest, Step, first_key, step};
+use crate::state::{Grant, Interest, Options, Step, first_key, step};
 use crate::wire::{View, topic_of};
 
 /// Keys that are visited at a time.
@@ -69,7 +69,7 @@ impl Replay {
                 Step::End => return ControlFlow::Break(()),
             }
             let view = View::new(Arc::clone(batch), 0, topic);
-            let is_own = interest.no_local && view.local() == Some(client_id);
+            let is_own = interest.options.no_local && view.local() == Some(client_id);
             if is_expired(&view, &hub.cx) {
                 hub.counters.deliveries_expired.increment();
             } else if !is_own && !done.contains(key) {
@@ -108,7 +108,8 @@ impl State {
         let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
         let run = Rc::new(Run::new(&hub.cx, views));
         let messages: Rc<dyn Messages> = Rc::<Run>::clone(&run);
-        let ids = interest.id.map(|id| Rc::from([id]));
+        let Options { qos, retain_as_published, id, .. } = interest.options;
+        let grant = Grant { qos, retain_as_published, ids: id.map(|id| Rc::from([id])) };
         for index in 0..count {
             let (partition, offset) = run.view(index as usize).place();
             let offer = Offer {
@@ -116,11 +117,11 @@ impl State {
                 messages: &messages,
                 index,
                 is_shared: false,
-                granted: interest.qos,
-                ids: ids.clone(),
+                grant: grant.clone(),
+                retain: true,
             };
             let position = Position { log: u32::MAX - partition % PARTITIONS, offset };
-            self.push(hub, offer, true, position);
+            self.push(hub, offer, position);
             hub.counters.retained_replayed.increment();
         }
     }

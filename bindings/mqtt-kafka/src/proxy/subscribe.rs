@@ -34,6 +34,7 @@ pub(super) struct Wanted {
     pub(super) filter: Rc<str>,
     pub(super) qos: Qos,
     pub(super) no_local: bool,
+    pub(super) retain_as_published: bool,
     pub(super) handling: RetainHandling,
     pub(super) id: Option<u32>,
 }
@@ -44,6 +45,7 @@ impl From<&Subscription<'_>> for Wanted {
             filter: subscription.filter.into(),
             qos: subscription.qos,
             no_local: subscription.no_local,
+            retain_as_published: subscription.retain_as_published,
             handling: subscription.retain_handling,
             id: subscription.id,
         }

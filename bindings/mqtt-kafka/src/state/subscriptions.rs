@@ -11,15 +11,35 @@ use super::Trie;
 /// Topics that the memo holds at most; when it is full it begins anew.
 const MEMO: usize = 16_384;
 
-/// One subscription of one session, as it is in force on one log.
-#[derive(Debug)]
-pub struct Interest {
+/// What a subscription asks of its deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
     /// The QoS that was granted.
     pub qos: Qos,
     /// Whether the session's own messages are left out.
     pub no_local: bool,
+    /// Whether live messages keep the RETAIN flag that they were published with.
+    pub retain_as_published: bool,
     /// The Subscription Identifier.
     pub id: Option<u32>,
+}
+
+/// What all subscriptions of a session that want a message say together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The highest QoS.
+    pub qos: Qos,
+    /// Whether one of them keeps the RETAIN flag.
+    pub retain_as_published: bool,
+    /// All Subscription Identifiers.
+    pub ids: SubscriptionIds,
+}
+
+/// One subscription of one session, as it is in force on one log.
+#[derive(Debug)]
+pub struct Interest {
+    /// What it asks of its deliveries.
+    pub options: Options,
     starts: RefCell<Vec<i64>>,
     /// Before these, what it wants was delivered; behind them, by partition, nothing yet.
     floors: RefCell<Vec<i64>>,
@@ -40,21 +60,21 @@ impl Interest {
     /// An interest in what lies at or after `starts`, by partition; in a partition beyond them,
     /// one that was added later, in everything.
     #[must_use]
-    pub fn new(qos: Qos, no_local: bool, id: Option<u32>, starts: Vec<i64>) -> Self {
-        Self { qos, no_local, id, starts: RefCell::new(starts), floors: RefCell::default() }
+    pub fn new(options: Options, starts: Vec<i64>) -> Self {
+        Self { options, starts: RefCell::new(starts), floors: RefCell::default() }
     }
 
     /// An interest in the place of `old`, which goes on where that is.
     #[must_use]
-    pub fn in_place_of(old: &Self, qos: Qos, no_local: bool, id: Option<u32>) -> Self {
-        Self { qos, no_local, id, starts: old.starts.clone(), floors: old.floors.clone() }
+    pub fn in_place_of(old: &Self, options: Options) -> Self {
+        Self { options, starts: old.starts.clone(), floors: old.floors.clone() }
     }
 
     fn claim(&self, partition: u32, offset: i64, is_own: bool) -> Claim {
         let is_before = |limits: &RefCell<Vec<i64>>| {
             limits.borrow().get(partition as usize).is_some_and(|limit| offset < *limit)
         };
-        if (is_own && self.no_local) || is_before(&self.starts) {
+        if (is_own && self.options.no_local) || is_before(&self.starts) {
             Claim::NotWanted
         } else if is_before(&self.floors) {
             Claim::Delivered
@@ -89,27 +109,22 @@ pub struct Match {
     pub owner: usize,
     /// Whether one of the subscriptions leaves out the session's own messages.
     pub no_local: bool,
-    qos: Qos,
-    ids: SubscriptionIds,
+    /// What they say where all of them want a message; `None` where there are none.
+    together: Option<Grant>,
     interests: Box<[Rc<Interest>]>,
 }
 
 impl Match {
     fn new(owner: usize, interests: Vec<Rc<Interest>>) -> Self {
-        let (qos, ids) = merge(interests.iter()).unwrap_or((Qos::AtMostOnce, None));
-        let no_local = interests.iter().any(|interest| interest.no_local);
-        Self { owner, no_local, qos, ids, interests: interests.into() }
+        let together = merge(interests.iter());
+        let no_local = interests.iter().any(|interest| interest.options.no_local);
+        Self { owner, no_local, together, interests: interests.into() }
     }
 
-    /// The granted QoS and the identifiers for a record at this place, `is_own` where the session
-    /// published it itself [MQTT-3.8.3-3]; `None` where no subscription wants it, or one had it.
+    /// What is granted for a record at this place, `is_own` where the session published it itself
+    /// [MQTT-3.8.3-3]; `None` where no subscription wants it, or one had it.
     #[must_use]
-    pub fn resolve(
-        &self,
-        partition: u32,
-        offset: i64,
-        is_own: bool,
-    ) -> Option<(Qos, SubscriptionIds)> {
+    pub fn resolve(&self, partition: u32, offset: i64, is_own: bool) -> Option<Grant> {
         let mut is_wanted_by_all = true;
         for interest in &self.interests {
             match interest.claim(partition, offset, is_own) {
@@ -119,21 +134,25 @@ impl Match {
             }
         }
         if is_wanted_by_all {
-            return Some((self.qos, self.ids.clone()));
+            return self.together.clone();
         }
         let wants = |i: &&Rc<Interest>| i.claim(partition, offset, is_own) == Claim::Wanted;
         merge(self.interests.iter().filter(wants))
     }
 }
 
-fn merge<'a>(interests: impl Iterator<Item = &'a Rc<Interest>>) -> Option<(Qos, SubscriptionIds)> {
+fn merge<'a>(interests: impl Iterator<Item = &'a Rc<Interest>>) -> Option<Grant> {
     let mut highest = None;
+    let mut retain_as_published = false;
     let mut ids: Vec<u32> = Vec::new();
     for interest in interests {
-        highest = highest.max(Some(interest.qos));
-        ids.extend(interest.id.filter(|id| !ids.contains(id)));
+        let options = &interest.options;
+        highest = highest.max(Some(options.qos));
+        retain_as_published |= options.retain_as_published;
+        ids.extend(options.id.filter(|id| !ids.contains(id)));
     }
-    Some((highest?, (!ids.is_empty()).then(|| ids.into())))
+    let ids = (!ids.is_empty()).then(|| ids.into());
+    Some(Grant { qos: highest?, retain_as_published, ids })
 }
 
 /// The subscriptions on one log.
@@ -195,7 +214,8 @@ mod tests {
     use super::*;
 
     fn interest(qos: Qos, no_local: bool, id: Option<u32>, starts: &[i64]) -> Rc<Interest> {
-        Rc::new(Interest::new(qos, no_local, id, starts.to_vec()))
+        let options = Options { qos, no_local, retain_as_published: false, id };
+        Rc::new(Interest::new(options, starts.to_vec()))
     }
 
     // [MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4]
@@ -207,11 +227,12 @@ mod tests {
         all.insert("+/b", 2, interest(Qos::AtMostOnce, false, None, &[]));
         let matches = all.matches("a/b");
         assert_eq!(matches.iter().map(|m| m.owner).collect::<Vec<_>>(), [2, 7]);
-        let (qos, ids) = matches[1].resolve(0, 0, false).unwrap();
-        let mut ids = ids.unwrap().to_vec();
+        let grant = matches[1].resolve(0, 0, false).unwrap();
+        let mut ids = grant.ids.unwrap().to_vec();
         ids.sort_unstable();
-        assert_eq!((qos, ids), (Qos::AtLeastOnce, vec![3, 4]));
-        assert_eq!(matches[0].resolve(0, 0, false).unwrap(), (Qos::AtMostOnce, None));
+        assert_eq!((grant.qos, ids), (Qos::AtLeastOnce, vec![3, 4]));
+        let other = matches[0].resolve(0, 0, false).unwrap();
+        assert_eq!((other.qos, other.ids), (Qos::AtMostOnce, None));
     }
 
     // [MQTT-3.8.3-3]
@@ -225,7 +246,7 @@ mod tests {
         assert!(resolve(&mut all, 10, true).is_none());
         assert!(resolve(&mut all, 9, false).is_none());
         all.insert("a/b", 1, interest(Qos::AtMostOnce, false, Some(2), &[5]));
-        let ids = |found: Option<(Qos, SubscriptionIds)>| found.and_then(|f| f.1).unwrap().to_vec();
+        let ids = |found: Option<Grant>| found.and_then(|grant| grant.ids).unwrap().to_vec();
         assert_eq!(ids(resolve(&mut all, 10, true)), [2]);
         assert_eq!(ids(resolve(&mut all, 7, false)), [2]);
         assert_eq!(ids(resolve(&mut all, 10, false)).len(), 2);
@@ -245,7 +266,7 @@ mod tests {
         };
         assert_eq!([goes("a", 0, 9), goes("a", 0, 10), goes("a", 1, 0)], [false, true, true]);
         assert_eq!([goes("b", 0, 4), goes("b", 0, 5), goes("b", 0, 9)], [false, true, true]);
-        let new = Interest::in_place_of(&old, Qos::AtMostOnce, false, None);
+        let new = Interest::in_place_of(&old, old.options);
         assert_eq!(new.claim(0, 9, false), Claim::Delivered);
     }
 

@@ -50,7 +50,7 @@ impl World {
         let kafka = Kafka::new("one");
         let exits = vec![(NodeName::new("n", EXIT), Link::to(kafka.exit()))];
         let name = NodeName::new("n", "map0");
-        let hub = Hub::new(&name, &WorkerCx::detached(), Arc::new(mapping), exits);
+        let hub = Hub::new(&name, &WorkerCx::detached(), Arc::new(mapping), exits, Arc::default());
         kafka.run();
         Self { kafka, hub }
     }

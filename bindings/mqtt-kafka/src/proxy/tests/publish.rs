@@ -128,7 +128,7 @@ fn a_route_leads_to_another_cluster_with_its_retained_messages() {
         let exit = |name, kafka: &Rc<Kafka>| (NodeName::new("n", name), Link::to(kafka.exit()));
         let exits = vec![exit("near", &one), exit("far", &two)];
         let name = NodeName::new("n", "map0");
-        let hub = Hub::new(&name, &WorkerCx::detached(), Arc::new(mapping), exits);
+        let hub = Hub::new(&name, &WorkerCx::detached(), Arc::new(mapping), exits, Arc::default());
         let world = World { kafka: Rc::clone(&one), hub };
         let mut client = world.open("c");
         for topic in ["far/x", "x"] {

@@ -45,10 +45,28 @@ fn retained_messages_are_replayed_as_retain_handling_says() {
             ..subscription("#", Qos::AtMostOnce)
         }]);
         assert!(new.received().is_empty());
-        // Live, RETAIN is not set: the record does not say how it was published.
-        new.publish(&retained("a", "live")).unwrap();
+    });
+}
+
+// [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+#[test]
+fn live_messages_have_the_retain_flag_as_published_where_that_is_asked_for() {
+    on_worker(async {
+        let world = World::new();
+        let mut plain = world.open("plain");
+        plain.subscribe(&[subscription("#", Qos::AtMostOnce)]);
+        let mut keeps = world.open("keeps");
+        keeps.subscribe(&[Subscription {
+            retain_as_published: true,
+            ..subscription("#", Qos::AtMostOnce)
+        }]);
+        keeps.publish(&retained("a", "1")).unwrap();
+        keeps.publish(&message("a", "2", Qos::AtLeastOnce)).unwrap();
+        keeps.publish(&retained("a", "")).unwrap();
         world.kafka.run();
-        assert_eq!(pairs(&new.received()), [("a", "live", false)]);
+        let flags = [("a", "1", true), ("a", "2", false), ("a", "", true)];
+        assert_eq!(pairs(&keeps.received()), flags);
+        assert!(plain.received().iter().all(|message| !message.retain));
     });
 }
 
