@@ -149,3 +149,64 @@ pub(super) const fn check_flags(first: u8) -> Result<(), Malformed> {
         _ => Err(Malformed::packet("reserved flags of the fixed header are not 0000")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_found_as_soon_as_it_is_whole() {
+        for (remaining_len, lengths) in [
+            (0, &[0x00][..]),
+            (127, &[0x7F]),
+            (128, &[0x80, 0x01]),
+            (16_383, &[0xFF, 0x7F]),
+            (16_384, &[0x80, 0x80, 0x01]),
+            (2_097_151, &[0xFF, 0xFF, 0x7F]),
+            (2_097_152, &[0x80, 0x80, 0x80, 0x01]),
+            (MAX_REMAINING_LEN, &[0xFF, 0xFF, 0xFF, 0x7F]),
+        ] {
+            let buffer = [&[0x30], lengths].concat();
+            let header_len = buffer.len();
+            let found = Header { first: 0x30, header_len, remaining_len };
+            assert_eq!(header(&buffer), Ok(Some(found)), "{buffer:02x?}");
+            assert_eq!(found.total_len(), header_len + remaining_len);
+            for cut in 0..header_len {
+                assert_eq!(header(&buffer[..cut]), Ok(None), "{buffer:02x?} cut at {cut}");
+            }
+        }
+    }
+
+    /// [MQTT-1.5.5-1]
+    #[test]
+    fn a_remaining_length_that_is_too_long_is_malformed() {
+        for buffer in [&[0xC0, 0x80, 0x00][..], &[0xC0, 0xFF, 0x00], &[0xC0, 0x80, 0x80, 0x80, 0]] {
+            let detail = "Remaining Length takes more bytes than it needs";
+            assert_eq!(header(buffer), Err(Malformed::packet(detail)), "{buffer:02x?}");
+        }
+        let detail = "Remaining Length is longer than four bytes";
+        assert_eq!(header(&[0xC0, 0x80, 0x80, 0x80, 0x80]), Err(Malformed::packet(detail)));
+    }
+
+    /// [MQTT-2.1.3-1], [MQTT-3.3.1-2], [MQTT-3.3.1-4], [MQTT-3.6.1-1], [MQTT-3.8.1-1],
+    /// [MQTT-3.10.1-1], [MQTT-3.14.1-1], [MQTT-3.15.1-1]
+    #[test]
+    fn each_type_has_its_flags_and_no_others() {
+        for first in 0..=u8::MAX {
+            let flags = first & 0x0F;
+            let fits = match first >> 4 {
+                0 => false,
+                3 => {
+                    [0b0000, 0b0001, 0b0010, 0b0011, 0b0100, 0b0101, 0b1010, 0b1011, 0b1100, 0b1101]
+                        .contains(&flags)
+                }
+                6 | 8 | 10 => flags == 0b0010,
+                _ => flags == 0,
+            };
+            assert_eq!(header(&[first]).is_ok(), fits, "{first:02x}");
+            if fits {
+                assert_eq!(PacketType::of(first) as u8, first >> 4);
+            }
+        }
+    }
+}

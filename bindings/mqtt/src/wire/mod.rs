@@ -22,6 +22,8 @@ mod publish;
 mod reasons;
 mod suback;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 mod user;
 
 use std::fmt;
@@ -46,6 +48,7 @@ pub use subscribe::{FilterIter, Subscribe, SubscriptionIter, Unsubscribe, share}
 pub use user::User;
 
 use cursor::Cursor;
+use reasons::Reasons;
 
 /// What is wrong with a packet. The connection cannot go on after it [MQTT-4.13.1-1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +86,6 @@ impl std::error::Error for Malformed {}
 
 /// A control packet (MQTT 5.0 section 3).
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for each packet")]
 pub enum Packet<'a> {
     /// Section 3.1, client to server.
     Connect(Connect<'a>),
@@ -140,10 +142,12 @@ pub fn decode<'a>(
         }
         PacketType::Connect => Packet::Connect(connect::decode(&mut cursor)?),
         PacketType::Connack => Packet::Connack(connack::decode(version, &mut cursor)?),
-        PacketType::Puback => Packet::Puback(ack::decode(version, false, &mut cursor)?),
-        PacketType::Pubrec => Packet::Pubrec(ack::decode(version, false, &mut cursor)?),
-        PacketType::Pubrel => Packet::Pubrel(ack::decode(version, true, &mut cursor)?),
-        PacketType::Pubcomp => Packet::Pubcomp(ack::decode(version, true, &mut cursor)?),
+        PacketType::Puback => Packet::Puback(ack::decode(version, Reasons::Received, &mut cursor)?),
+        PacketType::Pubrec => Packet::Pubrec(ack::decode(version, Reasons::Received, &mut cursor)?),
+        PacketType::Pubrel => Packet::Pubrel(ack::decode(version, Reasons::Released, &mut cursor)?),
+        PacketType::Pubcomp => {
+            Packet::Pubcomp(ack::decode(version, Reasons::Released, &mut cursor)?)
+        }
         PacketType::Subscribe => Packet::Subscribe(subscribe::decode(version, &mut cursor)?),
         PacketType::Suback => Packet::Suback(suback::decode(version, &mut cursor)?),
         PacketType::Unsubscribe => {

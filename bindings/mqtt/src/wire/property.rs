@@ -297,3 +297,130 @@ fn response_topic<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Malformed> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_plane::Version;
+
+    use super::*;
+    use crate::wire::tests::{bytes, framed, read};
+
+    /// The packets that carry properties: first byte, what precedes the properties, what follows.
+    const PACKETS: [(&str, u8, &str, &str); 14] = [
+        ("connect", 0x10, r#""MQTT" 05 02 0000"#, r#""c""#),
+        ("will", 0x10, r#""MQTT" 05 06 0000 00 "c""#, r#""w" "p""#),
+        ("connack", 0x20, "00 00", ""),
+        ("publish", 0x30, r#""a""#, ""),
+        ("puback", 0x40, "0001 00", ""),
+        ("pubrec", 0x50, "0001 00", ""),
+        ("pubrel", 0x62, "0001 00", ""),
+        ("pubcomp", 0x70, "0001 00", ""),
+        ("subscribe", 0x82, "0001", r#""f" 00"#),
+        ("suback", 0x90, "0001", "00"),
+        ("unsubscribe", 0xA2, "0001", r#""f""#),
+        ("unsuback", 0xB0, "0001", "00"),
+        ("disconnect", 0xE0, "00", ""),
+        ("auth", 0xF0, "18", ""),
+    ];
+
+    /// Section 2.2.2.2: a value of each property, and the packets that have it.
+    const TABLE: [(u8, &str, &str); 27] = [
+        (0x01, "01", "publish will"),
+        (0x02, "00000001", "publish will"),
+        (0x03, r#""t""#, "publish will"),
+        (0x08, r#""r""#, "publish will"),
+        (0x09, r#""d""#, "publish will"),
+        (0x0B, "01", "publish subscribe"),
+        (0x11, "00000001", "connect connack disconnect"),
+        (0x12, r#""c""#, "connack"),
+        (0x13, "0001", "connack"),
+        (0x15, r#""M""#, "connect connack auth"),
+        (0x16, r#""d""#, "connect connack auth"),
+        (0x17, "01", "connect"),
+        (0x18, "00000001", "will"),
+        (0x19, "01", "connect"),
+        (0x1A, r#""i""#, "connack"),
+        (0x1C, r#""s""#, "connack disconnect"),
+        (0x1F, r#""r""#, "connack puback pubrec pubrel pubcomp suback unsuback disconnect auth"),
+        (0x21, "0001", "connect connack"),
+        (0x22, "0001", "connect connack"),
+        (0x23, "0001", "publish"),
+        (0x24, "01", "connack"),
+        (0x25, "01", "connack"),
+        (
+            0x26,
+            r#""k" "v""#,
+            "connect connack publish will puback pubrec pubrel pubcomp subscribe suback \
+             unsubscribe unsuback disconnect auth",
+        ),
+        (0x27, "00000001", "connect connack"),
+        (0x28, "01", "connack"),
+        (0x29, "01", "connack"),
+        (0x2A, "01", "connack"),
+    ];
+
+    /// What a packet with these properties is refused for.
+    fn refusal(
+        (name, first, before, after): (&str, u8, &str, &str),
+        mut properties: Vec<u8>,
+        id: u8,
+    ) -> Option<Malformed> {
+        // What Authentication Data, and every AUTH, needs beside it.
+        if id != id::AUTHENTICATION_METHOD && matches!(name, "auth" | "connect") {
+            properties.extend(bytes(r#"15 "M""#));
+        }
+        let mut body = bytes(before);
+        body.push(u8::try_from(properties.len()).unwrap());
+        body.extend(properties);
+        body.extend(bytes(after));
+        read(Version::V5, &framed(first, &body)).err()
+    }
+
+    #[test]
+    fn each_packet_has_its_properties_and_no_others() {
+        for id in 0..=0x7F {
+            let (value, owners) = TABLE
+                .iter()
+                .find(|(listed, ..)| *listed == id)
+                .map_or((Vec::new(), ""), |&(_, value, owners)| (bytes(value), owners));
+            let property = [vec![id], value].concat();
+            for packet in PACKETS {
+                let name = packet.0;
+                let once = refusal(packet, property.clone(), id);
+                let twice = refusal(packet, property.repeat(2), id);
+                let repeats = id == id::USER || (id, name) == (id::SUBSCRIPTION_ID, "publish");
+                if owners.split_whitespace().any(|owner| owner == name) {
+                    assert_eq!(once, None, "0x{id:02x} in {name}");
+                    let expected =
+                        (!repeats).then_some(Malformed::protocol("property more than once"));
+                    assert_eq!(twice, expected, "0x{id:02x} twice in {name}");
+                } else {
+                    let expected = Malformed::packet("property that this packet does not have");
+                    assert_eq!(once, Some(expected), "0x{id:02x} in {name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_property_is_refused_where_it_is_cut_off() {
+        for (id, value, owners) in TABLE {
+            let property = [vec![id], bytes(value)].concat();
+            for packet in PACKETS {
+                if owners.split_whitespace().any(|owner| owner == packet.0) {
+                    for len in 1..property.len() {
+                        // Nothing behind it that it could take for its rest.
+                        let packet = if packet.0 == "auth" || packet.0 == "connect" {
+                            continue;
+                        } else {
+                            packet
+                        };
+                        let refusal = refusal(packet, property[..len].to_vec(), id);
+                        let expected = Malformed::packet("packet ends within a field");
+                        assert_eq!(refusal, Some(expected), "0x{id:02x} in {}", packet.0);
+                    }
+                }
+            }
+        }
+    }
+}

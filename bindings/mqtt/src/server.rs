@@ -1,0 +1,102 @@
+//! kind `server`: one task a connection, from the bytes of a client to the sessions of the exits.
+
+mod connack;
+mod connect;
+mod connection;
+mod counters;
+mod inbound;
+mod linger;
+mod node;
+mod outbound;
+mod publish;
+mod registry;
+mod retire;
+mod sessions;
+mod subscribe;
+mod takeover;
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::bytes::{Accept, Bytes};
+use engine::config::{NodeName, Problem};
+use engine::spi::{
+    Attached, BoxFuture, Coupling, Definition, Entry, Exit, Link, Links, Plane, PrepareCx,
+    Prepared, WorkerCx, definition_as, prepared_as,
+};
+use mqtt_plane::{Mqtt, MqttExit};
+
+use crate::config::ServerConfig;
+use crate::state::{Route, Routes, Versions};
+use node::{Server, ServerNode, Table};
+use takeover::Clients;
+
+/// An mqtt server as the file describes it.
+pub(crate) struct MqttServer {
+    name: NodeName,
+    config: ServerConfig,
+}
+
+impl MqttServer {
+    pub(crate) const fn new(name: NodeName, config: ServerConfig) -> Self {
+        Self { name, config }
+    }
+
+    fn table(&self, links: &Links<'_>) -> Table {
+        let exits = self.config.exits.iter();
+        Table::new(
+            self.config.routes.clone(),
+            self.config.versions,
+            exits.map(|exit| (exit.name.clone(), links.link::<Mqtt>(&exit.name))).collect(),
+        )
+    }
+}
+
+impl Definition for MqttServer {
+    fn entry(&self) -> Option<&'static str> {
+        Some(Bytes::NAME)
+    }
+
+    fn exits(&self) -> Vec<Exit> {
+        let exits = self.config.exits.iter();
+        exits
+            .map(|exit| Exit {
+                name: exit.name.clone(),
+                plane: Mqtt::NAME,
+                coupling: Coupling::Link,
+                span: exit.span.clone(),
+            })
+            .collect()
+    }
+
+    fn absorbs(&self, old: &dyn Definition) -> bool {
+        definition_as::<Self>(old).is_some()
+    }
+
+    fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
+        // Who owns a client id outlives a reload: the connections do too.
+        let key = format!("mqtt:{}", cx.name());
+        let clients = cx.store().get_or_make(&key, || Ok::<_, Problem>(Arc::<Clients>::default()));
+        let prepared = clients.map(|clients| -> Prepared { clients });
+        Box::pin(std::future::ready(prepared))
+    }
+
+    fn attach(&self, prepared: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
+        let clients = prepared_as(prepared);
+        let server = Rc::new(Server::new(cx, &self.name, clients, self.table(links)));
+        let accept: Rc<dyn Accept> = Rc::<Server>::clone(&server);
+        Attached { entry: Some(Entry::new::<Bytes>(accept)), node: Rc::new(ServerNode(server)) }
+    }
+}
+
+/// A server that takes everything to one exit, on a worker of its own without an engine, for tests
+/// and benchmarks.
+#[must_use]
+pub fn detached(cx: &WorkerCx, exit: Rc<dyn MqttExit>) -> Rc<dyn Accept> {
+    let routes = Routes::new(vec![Route { exit: 0, when: Vec::new() }]);
+    let exits = vec![(NodeName::new("detached", "exit"), Link::to(exit))];
+    let table = Table::new(routes, Versions::ALL, exits);
+    Rc::new(Server::new(cx, &NodeName::new("detached", "mqtt"), Arc::default(), table))
+}

@@ -1,0 +1,72 @@
+//! CONNACK: what is agreed, or why not.
+
+use std::net::SocketAddr;
+
+use engine::bytes::Io;
+use mqtt_plane::ReasonCode;
+
+use super::connect::Refused;
+use super::linger;
+use super::node::Server;
+use crate::state::Terms;
+use crate::wire::{Connack, ConnackProperties, Connect, TooLong, encode_connack};
+
+/// [MQTT-3.1.4-5]; Session Present is 0: no session outlives its connection [MQTT-3.2.2-3].
+pub(super) fn write_connack(
+    out: &mut Vec<u8>,
+    connect: &Connect<'_>,
+    terms: &Terms,
+    client_id: &str,
+) -> Result<(), TooLong> {
+    let is_expiry_ours = terms.session_expiry != terms.session_expiry_asked;
+    let connack = Connack {
+        session_present: false,
+        reason: ReasonCode::SUCCESS,
+        properties: ConnackProperties {
+            session_expiry: is_expiry_ours.then_some(terms.session_expiry),
+            receive_maximum: terms.receive_maximum,
+            // [MQTT-3.2.2-9]
+            maximum_qos: terms.maximum_qos,
+            maximum_packet_size: Some(terms.maximum_packet_size),
+            // [MQTT-3.2.2-16]
+            assigned_client_id: connect.client_id.is_empty().then_some(client_id),
+            shared_subscription_available: false,
+            server_keep_alive: terms.server_keep_alive,
+            ..ConnackProperties::default()
+        },
+    };
+    encode_connack(out, terms.version, &connack)
+}
+
+/// Ends a connection before its session, with an answer where there is one to give.
+pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, refused: &Refused) {
+    server.counters.connections_refused.increment();
+    let (detail, reason) = match refused {
+        Refused::Silently(detail) => (*detail, None),
+        Refused::Told { closed, .. } => (closed.detail, Some(closed.reason)),
+    };
+    tracing::info!(
+        event = "mqtt.connection.refused",
+        binding = %server.name,
+        %peer,
+        reason = reason.map(tracing::field::display),
+        detail,
+    );
+    let mut answer = server.cx.pool().take();
+    if let Refused::Told { version, limit, closed } = refused {
+        // [MQTT-3.2.2-19]: the Reason String only where it fits. Where 3.1.1 cannot say it, nothing
+        // is said [MQTT-3.1.4-2].
+        for reason_string in [Some(closed.detail), None] {
+            let mut connack = Connack::refusal(closed.reason);
+            connack.properties.reason_string = reason_string;
+            answer.clear();
+            if encode_connack(&mut answer, *version, &connack).is_ok()
+                && answer.len() <= *limit as usize
+            {
+                break;
+            }
+            answer.clear();
+        }
+    }
+    linger::close(io, &answer, server.cx.pool()).await;
+}

@@ -1,0 +1,260 @@
+//! A connection whose session is open: one task, one turn a wake.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use engine::bytes::{Buffer, Ended, Io};
+use mqtt_plane::{Cause, Closed, ReasonCode, Version};
+
+use super::connect::Opened;
+use super::linger;
+use super::node::{Server, Table};
+use super::registry::{Order, Registration};
+use super::sessions::Sessions;
+use crate::state::{InFlight, InboundAcks, Requests, Terms};
+use crate::wire::{Disconnect, encode_disconnect};
+
+/// Why a connection ends.
+pub(super) enum End {
+    /// The client has sent DISCONNECT.
+    Client(Cause),
+    /// The stream has ended or failed.
+    Lost,
+    /// This side ends it.
+    Server(By, Closed),
+}
+
+/// On whose account this side ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The client broke the protocol.
+    Client,
+    /// An exit has ended the session.
+    Exit,
+    /// The server was told to.
+    Order(Order),
+}
+
+impl End {
+    /// The client broke the protocol [MQTT-4.13.1-1].
+    pub(super) const fn violation(reason: ReasonCode, detail: &'static str) -> Self {
+        Self::Server(By::Client, Closed { reason, detail })
+    }
+}
+
+/// Why packets that are there are not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    /// They came with CONNECT: the session was not open yet.
+    Handshake,
+    /// The exit is not ready for a publish.
+    Exit,
+    /// The client has as much unanswered as it may have.
+    Unanswered,
+    /// The client does not read its answers.
+    Output,
+}
+
+/// A connection whose session is open.
+pub(super) struct Connection {
+    pub(super) server: Rc<Server>,
+    pub(super) io: Box<dyn Io>,
+    pub(super) terms: Terms,
+    pub(super) table: Rc<Table>,
+    pub(super) sessions: Sessions,
+    /// Behind the sessions: they are dropped before those who wait for that are told.
+    pub(super) registration: Registration,
+    pub(super) acks: InboundAcks,
+    pub(super) in_flight: InFlight,
+    pub(super) requests: Requests,
+    /// Bytes received that are not taken yet; none while the client is idle.
+    pub(super) inbound: Option<Buffer>,
+    pub(super) blocked: Option<Blocked>,
+    /// Bytes to send, of which `written` are sent; none while the client is idle.
+    pub(super) outbound: Option<Buffer>,
+    pub(super) written: usize,
+    pub(super) needs_flush: bool,
+    pub(super) is_draining: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        server: Rc<Server>,
+        registration: Registration,
+        io: Box<dyn Io>,
+        opened: Opened,
+        inbound: Option<Buffer>,
+    ) -> Self {
+        let Opened { terms, table, sessions, outbound } = opened;
+        Self {
+            server,
+            registration,
+            io,
+            in_flight: InFlight::new(terms.client_receive_maximum),
+            terms,
+            table,
+            sessions,
+            acks: InboundAcks::default(),
+            requests: Requests::default(),
+            blocked: inbound.is_some().then_some(Blocked::Handshake),
+            inbound,
+            outbound: Some(outbound),
+            written: 0,
+            needs_flush: false,
+            is_draining: false,
+        }
+    }
+
+    /// Serves the client until the connection ends.
+    pub(super) async fn run(mut self) -> Ended {
+        let end = poll_fn(|cx| match self.turn(cx) {
+            Ok(()) => Poll::Pending,
+            Err(end) => Poll::Ready(end),
+        })
+        .await;
+        self.inbound = None;
+        self.end_session(&end);
+        if matches!(end, End::Server(..)) {
+            // Boxed, since only few connections come here.
+            Box::pin(self.say_farewell()).await;
+        }
+        Ended::Closed
+    }
+
+    /// One wake: take what came, fetch what there is, write once.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        self.registration.park(cx.waker());
+        self.obey()?;
+        if !self.server.is_current(&self.table) {
+            self.table = self.server.table();
+            self.sessions.forget_decisions();
+        }
+        if !self.is_draining {
+            self.poll_inbound(cx)?;
+        }
+        self.poll_events(cx)?;
+        self.poll_write(cx)?;
+        self.settle(cx)
+    }
+
+    fn obey(&mut self) -> Result<(), End> {
+        let Some(order) = self.registration.ordered() else { return Ok(()) };
+        let (reason, detail) = match order {
+            Order::Drain => {
+                self.is_draining = true;
+                return Ok(());
+            }
+            Order::Shutdown => SHUTTING_DOWN,
+            Order::Remove => (
+                ReasonCode::ADMINISTRATIVE_ACTION,
+                "this server was removed from the configuration",
+            ),
+            Order::KeepAlive => (ReasonCode::KEEP_ALIVE_TIMEOUT, "client was silent for too long"),
+            Order::TakenOver => {
+                (ReasonCode::SESSION_TAKEN_OVER, "client identifier has connected again")
+            }
+        };
+        Err(End::Server(By::Order(order), Closed { reason, detail }))
+    }
+
+    /// What the turn has changed for the next.
+    fn settle(&mut self, cx: &Context<'_>) -> Result<(), End> {
+        if self.is_draining
+            && self.acks.is_empty()
+            && self.requests.is_empty()
+            && self.outbound.is_none()
+        {
+            let (reason, detail) = SHUTTING_DOWN;
+            return Err(End::Server(By::Order(Order::Drain), Closed { reason, detail }));
+        }
+        let is_free = match self.blocked {
+            Some(Blocked::Handshake) => true,
+            Some(Blocked::Unanswered) => !self.is_unanswered_full(),
+            Some(Blocked::Output) => !self.is_output_full(),
+            // The exit wakes this task when it is ready.
+            Some(Blocked::Exit) | None => false,
+        };
+        if is_free {
+            cx.waker().wake_by_ref();
+        }
+        // A client that does not read is not excused: what it accepts is heard instead.
+        let is_deaf = matches!(self.blocked, Some(Blocked::Exit | Blocked::Unanswered));
+        self.registration.is_deaf.set(is_deaf);
+        Ok(())
+    }
+
+    /// Whether the client has as much unanswered as it may have. 5.0 clients keep to the Receive
+    /// Maximum themselves, so that only requests count for them.
+    pub(super) fn is_unanswered_full(&self) -> bool {
+        let is_publishing_full = self.terms.version == Version::V311
+            && self.acks.len() >= usize::from(self.terms.receive_maximum);
+        is_publishing_full || self.requests.is_full()
+    }
+
+    /// Ends the sessions, so that a connection which waits for that can go on.
+    fn end_session(&mut self, end: &End) {
+        let counters = &self.server.counters;
+        let client_id = &*self.sessions.client_id;
+        let binding = &self.server.name;
+        let cause = match end {
+            End::Client(cause) => *cause,
+            End::Lost | End::Server(..) => Cause::Abnormal,
+        };
+        match end {
+            End::Client(_) | End::Lost => {
+                tracing::debug!(event = "mqtt.session.closed", %binding, client_id, ?cause);
+            }
+            End::Server(by, Closed { reason, detail }) => {
+                let counter = match by {
+                    By::Client => Some(&counters.protocol_errors),
+                    By::Exit => Some(&counters.sessions_ended_by_exit),
+                    By::Order(Order::KeepAlive) => Some(&counters.keep_alive_timeouts),
+                    By::Order(Order::TakenOver) => Some(&counters.connections_taken_over),
+                    By::Order(_) => None,
+                };
+                if let Some(counter) = counter {
+                    counter.increment();
+                }
+                tracing::info!(event = "mqtt.session.ended", %binding, client_id, %reason, detail);
+            }
+        }
+        self.sessions.close(cause);
+        self.registration.release();
+        if let End::Server(_, closed) = end {
+            self.write_disconnect(closed);
+        }
+    }
+
+    /// Appends the DISCONNECT that says why. 3.1.1 has none from a server.
+    fn write_disconnect(&mut self, closed: &Closed) {
+        if self.terms.version == Version::V311 {
+            return;
+        }
+        let limit = self.terms.client_maximum_packet_size as usize;
+        let out = self.out();
+        let start = out.len();
+        // [MQTT-3.14.2-3]: the Reason String only where it fits; nothing [MQTT-3.1.2-24] where not
+        // even the code does.
+        for reason_string in [Some(closed.detail), None] {
+            let disconnect = Disconnect { reason_string, ..Disconnect::new(closed.reason) };
+            if encode_disconnect(out, Version::V5, &disconnect).is_ok()
+                && out.len() - start <= limit
+            {
+                return;
+            }
+            out.truncate(start);
+        }
+    }
+
+    /// Sends what is left, DISCONNECT last [MQTT-3.14.4-1], and closes [MQTT-3.14.4-2].
+    async fn say_farewell(self) {
+        let Self { io, outbound, written, server, registration, .. } = self;
+        let bytes = outbound.as_ref().map_or(&[][..], |out| &out[written..]);
+        linger::close(io, bytes, server.cx.pool()).await;
+        drop(registration);
+    }
+}
+
+const SHUTTING_DOWN: (ReasonCode, &str) =
+    (ReasonCode::SERVER_SHUTTING_DOWN, "server is shutting down");

@@ -1,0 +1,55 @@
+//! What a server counts, as `zilla status` shows it.
+
+use engine::config::NodeName;
+use engine::spi::WorkerCx;
+use engine::telemetry::Counter;
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// The counters of a server on one worker.
+        pub(super) struct Counters {
+            $($(#[doc = $doc])* pub(super) $name: Counter,)*
+        }
+
+        impl Counters {
+            pub(super) fn new(cx: &WorkerCx, node: &NodeName) -> Self {
+                Self { $($name: cx.counter(node, stringify!($name)),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections that were answered with a CONNACK of success.
+    connections_opened,
+    /// Connections that ended before that.
+    connections_refused,
+    /// Connections that ended because their client id connected again.
+    connections_taken_over,
+    /// Connections whose client was silent for one and a half times its keep alive.
+    keep_alive_timeouts,
+    /// Connections that ended because of what the client sent.
+    protocol_errors,
+    /// Connections that an exit ended.
+    sessions_ended_by_exit,
+    /// PUBLISH packets of clients, whatever became of them.
+    publishes_received,
+    /// Publishes to a topic that no route takes.
+    publishes_dropped_no_route,
+    /// Publishes that an exit refused.
+    publishes_dropped_refused,
+    /// QoS 1 publishes that were sent again while they were not acknowledged yet.
+    publishes_repeated,
+    /// Filters in SUBSCRIBE packets that were refused here or by an exit.
+    subscriptions_refused,
+    /// PUBLISH packets to clients.
+    deliveries_sent,
+    /// Deliveries larger than the Maximum Packet Size of their client.
+    deliveries_skipped_too_large,
+    /// Deliveries whose message had expired.
+    deliveries_skipped_expired,
+    /// Acknowledgements of clients with a packet identifier that is not in flight.
+    acknowledgements_unknown,
+    /// Takeovers that did not wait for the older connection to end.
+    takeovers_not_awaited,
+}

@@ -1,0 +1,168 @@
+//! From the client: bytes to packets, packets to the sessions.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use mqtt_plane::{Cause, ReasonCode, Stage};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::connection::{Blocked, Connection, End};
+use crate::wire::{
+    Ack, AckKind, Disconnect, Malformed, Packet, decode, encode_ack, encode_pingresp, header,
+};
+
+/// Reads in one turn, at most: other connections of the worker wait meanwhile.
+const READS: usize = 4;
+
+impl From<Malformed> for End {
+    fn from(malformed: Malformed) -> Self {
+        Self::violation(malformed.reason, malformed.detail)
+    }
+}
+
+impl Connection {
+    /// Takes what the client has sent, as far as the exits are ready for it.
+    pub(super) fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        if self.blocked.take().is_some()
+            && let Some(mut rest) = self.inbound.take()
+        {
+            let taken = self.take_packets(cx, &rest)?;
+            rest.drain(..taken);
+            self.inbound = Some(rest).filter(|rest| !rest.is_empty());
+            if self.blocked.is_some() {
+                return Ok(());
+            }
+        }
+        let server = Rc::clone(&self.server);
+        for _ in 0..READS {
+            let mut buffer = server.cx.pool().read_buffer();
+            let mut read = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut self.io).poll_read(cx, &mut read) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
+                Poll::Ready(_) => return Err(End::Lost),
+            }
+            if let Some(mut partial) = self.inbound.take() {
+                partial.extend_from_slice(read.filled());
+                let taken = self.take_packets(cx, &partial)?;
+                partial.drain(..taken);
+                self.inbound = Some(partial).filter(|rest| !rest.is_empty());
+            } else {
+                let taken = self.take_packets(cx, read.filled())?;
+                let rest = &read.filled()[taken..];
+                if !rest.is_empty() {
+                    let mut partial = server.cx.pool().take();
+                    partial.extend_from_slice(rest);
+                    self.inbound = Some(partial);
+                }
+            }
+            if self.blocked.is_some() {
+                return Ok(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Takes complete packets from the start of `bytes`, until one has to wait; returns how many
+    /// bytes they were.
+    fn take_packets(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<usize, End> {
+        let limit = self.terms.maximum_packet_size as usize;
+        let mut taken = 0;
+        while let Some(header) = header(&bytes[taken..])? {
+            let len = header.total_len();
+            if len > limit {
+                // Section 3.2.2.3.6
+                let detail = "packet is larger than the Maximum Packet Size";
+                return Err(End::violation(ReasonCode::PACKET_TOO_LARGE, detail));
+            }
+            let Some(packet) = bytes.get(taken..taken + len) else { break };
+            if self.is_output_full() {
+                self.blocked = Some(Blocked::Output);
+                break;
+            }
+            let packet = decode(self.terms.version, header, packet)?;
+            if let Err(blocked) = self.take_packet(cx, &packet)? {
+                self.blocked = Some(blocked);
+                break;
+            }
+            taken += len;
+        }
+        if taken > 0 {
+            self.registration.heard.set(self.server.tick());
+        }
+        Ok(taken)
+    }
+
+    fn take_packet(
+        &mut self,
+        cx: &mut Context<'_>,
+        packet: &Packet<'_>,
+    ) -> Result<Result<(), Blocked>, End> {
+        match packet {
+            Packet::Publish(publish) => return self.take_publish(cx, publish),
+            Packet::Subscribe(subscribe) => return self.take_subscribe(subscribe),
+            Packet::Unsubscribe(unsubscribe) => return self.take_unsubscribe(unsubscribe),
+            Packet::Puback(ack) => self.take_puback(ack),
+            Packet::Pubrec(ack) => self.take_qos2(AckKind::Pubrel, ack),
+            Packet::Pubrel(ack) => self.take_qos2(AckKind::Pubcomp, ack),
+            Packet::Pubcomp(_) => self.server.counters.acknowledgements_unknown.increment(),
+            // [MQTT-3.12.4-1]
+            Packet::Pingreq => encode_pingresp(self.out()),
+            Packet::Disconnect(disconnect) => return Err(self.take_disconnect(disconnect)),
+            Packet::Connect(_) => {
+                // [MQTT-3.1.0-2]
+                return Err(End::violation(ReasonCode::PROTOCOL_ERROR, "second CONNECT"));
+            }
+            Packet::Auth(_) => {
+                // Section 4.12: only where CONNECT named an Authentication Method.
+                let detail = "AUTH without an Authentication Method";
+                return Err(End::violation(ReasonCode::PROTOCOL_ERROR, detail));
+            }
+            Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
+                let detail = "packet that only servers send";
+                return Err(End::violation(ReasonCode::PROTOCOL_ERROR, detail));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn take_puback(&mut self, ack: &Ack<'_>) {
+        match self.in_flight.end(ack.packet_id) {
+            // [MQTT-4.4.0-2]: with whatever reason code.
+            Some(source) => {
+                self.sessions.session(source.slot).acknowledge(source.position, Stage::Completed);
+            }
+            None => self.server.counters.acknowledgements_unknown.increment(),
+        }
+    }
+
+    /// A packet of the QoS 2 flow, of which none is under way.
+    fn take_qos2(&mut self, answer: AckKind, ack: &Ack<'_>) {
+        self.server.counters.acknowledgements_unknown.increment();
+        let version = self.terms.version;
+        let not_found = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+        if answer == AckKind::Pubcomp || !ack.reason.is_error() {
+            encode_ack(self.out(), version, answer, ack.packet_id, not_found);
+        }
+    }
+
+    fn take_disconnect(&self, packet: &Disconnect<'_>) -> End {
+        if let Err(malformed) = packet.check_from_client() {
+            return malformed.into();
+        }
+        if packet.session_expiry.is_some_and(|seconds| seconds != 0)
+            && self.terms.session_expiry_asked == 0
+        {
+            // Section 3.14.2.2.2
+            let detail = "DISCONNECT with a Session Expiry Interval after a CONNECT without";
+            return End::violation(ReasonCode::PROTOCOL_ERROR, detail);
+        }
+        // [MQTT-3.14.4-3]; with any other code the will is published, 0x04 among them.
+        End::Client(match packet.reason {
+            ReasonCode::SUCCESS => Cause::Normal,
+            _ => Cause::Abnormal,
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! A server on one worker.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::bytes::{Accept, Conn, Ended};
+use engine::config::NodeName;
+use engine::spi::{Definition, Link, Links, Node, Prepared, Retire, WorkerCx, definition_as};
+use mqtt_plane::{Event, Limits, Mqtt, Qos};
+
+use super::MqttServer;
+use super::connect::connect;
+use super::counters::Counters;
+use super::registry::{Registration, Registry};
+use super::takeover::Clients;
+use crate::state::{Decision, Request, Routes, Versions, stricter};
+
+/// The configuration in force: replaced as a whole by a reload.
+pub(super) struct Table {
+    routes: Routes,
+    pub(super) versions: Versions,
+    pub(super) exits: Vec<(NodeName, Link<Mqtt>)>,
+}
+
+impl Table {
+    pub(super) const fn new(
+        routes: Routes,
+        versions: Versions,
+        exits: Vec<(NodeName, Link<Mqtt>)>,
+    ) -> Self {
+        Self { routes, versions, exits }
+    }
+
+    pub(super) fn decide(&self, request: Request<'_>) -> Option<Decision> {
+        self.routes.decide(request)
+    }
+
+    /// The route that takes everything, if the first one does.
+    pub(super) fn only(&self) -> Option<Decision> {
+        self.routes.only()
+    }
+
+    /// The bounds that hold on every exit: a client may come to use each of them.
+    pub(super) fn limits(&self) -> Limits {
+        let none = Limits {
+            maximum_qos: Qos::AtLeastOnce,
+            maximum_packet_size: u32::MAX,
+            receive_maximum: u16::MAX,
+            keeps_sessions: true,
+        };
+        self.exits.iter().fold(none, |limits, (_, link)| stricter(limits, link.get().limits()))
+    }
+}
+
+/// A server on one worker.
+pub(super) struct Server {
+    pub(super) cx: WorkerCx,
+    pub(super) name: NodeName,
+    pub(super) clients: Arc<Clients>,
+    pub(super) counters: Counters,
+    pub(super) registry: Registry,
+    pub(super) is_ticking: Cell<bool>,
+    pub(super) is_retired: Cell<bool>,
+    table: RefCell<Rc<Table>>,
+    /// Seconds of service, for keep alive.
+    tick: Cell<u32>,
+    /// Emptied within each poll that uses it, so that no connection owns one.
+    events: RefCell<Vec<Event>>,
+}
+
+impl Server {
+    pub(super) fn new(cx: &WorkerCx, name: &NodeName, clients: Arc<Clients>, table: Table) -> Self {
+        Self {
+            cx: cx.clone(),
+            name: name.clone(),
+            clients,
+            counters: Counters::new(cx, name),
+            registry: Registry::new(random()),
+            is_ticking: Cell::new(false),
+            is_retired: Cell::new(false),
+            table: RefCell::new(Rc::new(table)),
+            tick: Cell::new(0),
+            events: RefCell::default(),
+        }
+    }
+
+    /// The configuration in force.
+    pub(super) fn table(&self) -> Rc<Table> {
+        Rc::clone(&self.table.borrow())
+    }
+
+    /// Whether `table` is still in force.
+    pub(super) fn is_current(&self, table: &Rc<Table>) -> bool {
+        Rc::ptr_eq(&self.table.borrow(), table)
+    }
+
+    pub(super) fn set_table(&self, table: Table) {
+        *self.table.borrow_mut() = Rc::new(table);
+    }
+
+    pub(super) fn tick(&self) -> u32 {
+        self.tick.get()
+    }
+
+    pub(super) fn set_tick(&self, tick: u32) {
+        self.tick.set(tick);
+    }
+
+    /// Lends the scratch list of events, empty.
+    pub(super) fn take_events(&self) -> Vec<Event> {
+        self.events.take()
+    }
+
+    pub(super) fn return_events(&self, mut events: Vec<Event>) {
+        events.clear();
+        self.events.replace(events);
+    }
+}
+
+impl Accept for Server {
+    fn serve(self: Rc<Self>, conn: Conn) -> Pin<Box<dyn Future<Output = Ended>>> {
+        Box::pin(async move {
+            if self.is_retired.get() {
+                self.counters.connections_refused.increment();
+                return Ended::Refused;
+            }
+            let registration = Registration::new(&self);
+            // What the handshake holds is gone when the session begins.
+            match Box::pin(connect(self, registration, conn)).await {
+                Ok(connection) => connection.run().await,
+                Err(ended) => ended,
+            }
+        })
+    }
+}
+
+/// What the engine holds of a server.
+pub(super) struct ServerNode(pub(super) Rc<Server>);
+
+impl Node for ServerNode {
+    fn update(
+        &self,
+        definition: &Arc<dyn Definition>,
+        _: &Prepared,
+        _: &WorkerCx,
+        links: &mut Links<'_>,
+    ) {
+        if let Some(definition) = definition_as::<MqttServer>(&**definition) {
+            self.0.set_table(definition.table(links));
+        }
+    }
+
+    fn retire(&self, retire: Retire) {
+        self.0.retire_all(retire);
+    }
+
+    fn receive(&self, payload: Box<dyn Any + Send>) {
+        self.0.receive_letter(&*payload);
+    }
+
+    fn connections(&self) -> usize {
+        self.0.registry.len()
+    }
+}
+
+/// 64 bits that others cannot guess: a hash under a key that the process drew at random.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

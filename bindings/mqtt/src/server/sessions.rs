@@ -1,0 +1,137 @@
+//! The sessions of one client: one on each exit that it has come to use.
+
+use std::rc::Rc;
+
+use engine::config::NodeName;
+use mqtt_plane::{Cause, Closed, ReasonCode, Session, SessionBegin, Version, Will};
+
+use super::node::Table;
+use crate::state::Request;
+
+/// No route takes a session, a publish or a filter.
+pub(super) const NO_ROUTE: Closed =
+    Closed { reason: ReasonCode::NOT_AUTHORIZED, detail: "no route takes this client" };
+
+/// The sessions of one client. A slot stays what it is for the life of the connection.
+pub(super) struct Sessions {
+    pub(super) client_id: Rc<str>,
+    version: Version,
+    clean_start: bool,
+    session_expiry: u32,
+    slots: Vec<Slot>,
+    memo: Memo,
+    /// The topic that [`Memo::Topic`] is about.
+    topic: String,
+}
+
+struct Slot {
+    exit: NodeName,
+    session: Box<dyn Session>,
+}
+
+/// The last decision on a publish: most clients publish to one topic for a while.
+#[derive(Clone, Copy)]
+enum Memo {
+    None,
+    /// All topics go to this slot.
+    All(usize),
+    /// The topic goes to this slot, or nowhere.
+    Topic(Option<usize>),
+}
+
+impl Sessions {
+    pub(super) const fn new(
+        client_id: Rc<str>,
+        version: Version,
+        clean_start: bool,
+        session_expiry: u32,
+    ) -> Self {
+        Self {
+            client_id,
+            version,
+            clean_start,
+            session_expiry,
+            slots: Vec::new(),
+            memo: Memo::None,
+            topic: String::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn session(&mut self, slot: usize) -> &mut dyn Session {
+        &mut *self.slots[slot].session
+    }
+
+    /// The routes have changed: decisions are made anew.
+    pub(super) fn forget_decisions(&mut self) {
+        self.memo = Memo::None;
+    }
+
+    /// The slot of an exit of `table`, opened at first use.
+    pub(super) fn open(
+        &mut self,
+        table: &Table,
+        exit: usize,
+        will: Option<Will>,
+    ) -> Result<usize, Closed> {
+        let (name, link) = &table.exits[exit];
+        if let Some(slot) = self.slots.iter().position(|slot| slot.exit == *name) {
+            return Ok(slot);
+        }
+        let session = link.get().open(SessionBegin {
+            client_id: &self.client_id,
+            version: self.version,
+            clean_start: self.clean_start,
+            session_expiry: self.session_expiry,
+            will,
+        })?;
+        self.slots.push(Slot { exit: name.clone(), session });
+        Ok(self.slots.len() - 1)
+    }
+
+    /// The slot that takes publishes to a topic; `None` where no route does.
+    pub(super) fn publish_slot(
+        &mut self,
+        table: &Table,
+        topic: &str,
+    ) -> Result<Option<usize>, Closed> {
+        match self.memo {
+            Memo::All(slot) => return Ok(Some(slot)),
+            Memo::Topic(slot) if self.topic == topic => return Ok(slot),
+            _ => {}
+        }
+        if let Some(decision) = table.only() {
+            let slot = self.open(table, decision.exit, None)?;
+            self.memo = Memo::All(slot);
+            return Ok(Some(slot));
+        }
+        let slot = match table.decide(Request::Publish(topic)) {
+            Some(decision) => Some(self.open(table, decision.exit, None)?),
+            None => None,
+        };
+        self.topic.clear();
+        self.topic.push_str(topic);
+        self.memo = Memo::Topic(slot);
+        Ok(slot)
+    }
+
+    /// The slot that takes subscriptions to a filter.
+    pub(super) fn subscribe_slot(
+        &mut self,
+        table: &Table,
+        filter: &str,
+    ) -> Result<usize, ReasonCode> {
+        let decision = table.decide(Request::Subscribe(filter)).ok_or(NO_ROUTE.reason)?;
+        self.open(table, decision.exit, None).map_err(|closed| closed.reason)
+    }
+
+    /// Ends all sessions.
+    pub(super) fn close(&mut self, cause: Cause) {
+        for mut slot in self.slots.drain(..) {
+            slot.session.close(cause);
+        }
+    }
+}

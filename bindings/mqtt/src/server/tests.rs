@@ -1,0 +1,9 @@
+//! The server between a scripted client and a scripted exit, in one thread, on paused time.
+
+mod connect;
+mod deliver;
+mod lifecycle;
+mod publish;
+mod routes;
+mod script;
+mod subscribe;

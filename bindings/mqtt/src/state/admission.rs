@@ -1,0 +1,222 @@
+//! What becomes of a CONNECT: the terms of its connection, or why it is refused.
+
+use mqtt_plane::{Closed, Limits, Qos, ReasonCode, Version};
+
+use crate::wire::Connect;
+
+/// The longest client id, bytes.
+pub const MAX_CLIENT_ID: usize = 256;
+
+/// Keep alive times that the server agrees to, seconds; a 5.0 client that asks for another one is
+/// given the nearest.
+pub const KEEP_ALIVE: std::ops::RangeInclusive<u16> = 10..=1000;
+
+/// The protocol versions that a binding accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// MQTT 3.1.1.
+    pub v311: bool,
+    /// MQTT 5.0.
+    pub v5: bool,
+}
+
+impl Versions {
+    /// Both.
+    pub const ALL: Self = Self { v311: true, v5: true };
+
+    const fn accepts(self, version: Version) -> bool {
+        match version {
+            Version::V311 => self.v311,
+            Version::V5 => self.v5,
+        }
+    }
+}
+
+/// What a connection keeps to, as CONNECT and CONNACK say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The protocol version.
+    pub version: Version,
+    /// Keep Alive, seconds; 0: none.
+    pub keep_alive: u16,
+    /// Server Keep Alive, seconds, where it is not what the client asked for.
+    pub server_keep_alive: Option<u16>,
+    /// Session Expiry Interval of CONNECT, seconds.
+    pub session_expiry_asked: u32,
+    /// Session Expiry Interval in force, seconds.
+    pub session_expiry: u32,
+    /// QoS 1 deliveries that the client takes unacknowledged.
+    pub client_receive_maximum: u16,
+    /// The largest packet that the client takes, bytes.
+    pub client_maximum_packet_size: u32,
+    /// QoS 1 publishes that the client may have unacknowledged.
+    pub receive_maximum: u16,
+    /// The largest packet that the client may send, bytes.
+    pub maximum_packet_size: u32,
+    /// The highest QoS of a publish or a will of the client, and of a subscription granted.
+    pub maximum_qos: Qos,
+}
+
+/// Agrees on the terms of a connection, or refuses it.
+///
+/// # Errors
+/// The code for CONNACK and what is wrong.
+pub fn admit(connect: &Connect<'_>, versions: Versions, limits: Limits) -> Result<Terms, Closed> {
+    let refuse = |reason, detail| Err(Closed { reason, detail });
+    let version = connect.version;
+    let properties = &connect.properties;
+    if !versions.accepts(version) {
+        // [MQTT-3.1.2-2]
+        return refuse(
+            ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+            "this protocol version is not accepted here",
+        );
+    }
+    if properties.authentication_method.is_some() {
+        // Section 4.12: the server does not support the method.
+        return refuse(
+            ReasonCode::BAD_AUTHENTICATION_METHOD,
+            "enhanced authentication is not supported",
+        );
+    }
+    // [MQTT-3.1.3-8]; `#` separates the parts of the keys under which session state is kept.
+    if connect.client_id.len() > MAX_CLIENT_ID {
+        return refuse(
+            ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
+            "client identifier is longer than 256 bytes",
+        );
+    }
+    if connect.client_id.contains('#') {
+        return refuse(
+            ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
+            "client identifier contains the character #",
+        );
+    }
+    if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
+        // [MQTT-3.1.3-8] of 3.1.1
+        return refuse(
+            ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
+            "empty client identifier without Clean Session",
+        );
+    }
+    // QoS 2 is not served by this version, whatever the exit does.
+    let maximum_qos = limits.maximum_qos.min(Qos::AtLeastOnce);
+    if connect.will.is_some_and(|will| will.qos > maximum_qos) {
+        // [MQTT-3.2.2-12]
+        return refuse(ReasonCode::QOS_NOT_SUPPORTED, "Will QoS is above the Maximum QoS");
+    }
+    let (keep_alive, server_keep_alive) = keep_alive(version, connect.keep_alive);
+    let session_expiry_asked = match version {
+        Version::V5 => properties.session_expiry,
+        // Without Clean Session a session of 3.1.1 does not expire.
+        Version::V311 if connect.clean_start => 0,
+        Version::V311 => u32::MAX,
+    };
+    Ok(Terms {
+        version,
+        keep_alive,
+        server_keep_alive,
+        session_expiry_asked,
+        session_expiry: if limits.keeps_sessions { session_expiry_asked } else { 0 },
+        client_receive_maximum: properties.receive_maximum,
+        client_maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
+        receive_maximum: limits.receive_maximum.max(1),
+        maximum_packet_size: limits.maximum_packet_size,
+        maximum_qos,
+    })
+}
+
+/// The keep alive to enforce, and the one to announce, seconds. 0 stays: the client wants none.
+/// A 3.1.1 client cannot be told of a shorter one, so it keeps its own.
+fn keep_alive(version: Version, asked: u16) -> (u16, Option<u16>) {
+    if asked == 0 {
+        return (0, None);
+    }
+    let agreed = asked.clamp(*KEEP_ALIVE.start(), *KEEP_ALIVE.end());
+    match version {
+        // [MQTT-3.2.2-21]
+        Version::V5 => (agreed, (agreed != asked).then_some(agreed)),
+        Version::V311 => (agreed.max(asked), None),
+    }
+}
+
+/// The bounds that hold on each of two exits.
+#[must_use]
+pub fn stricter(a: Limits, b: Limits) -> Limits {
+    Limits {
+        maximum_qos: a.maximum_qos.min(b.maximum_qos),
+        maximum_packet_size: a.maximum_packet_size.min(b.maximum_packet_size),
+        receive_maximum: a.receive_maximum.min(b.receive_maximum),
+        keeps_sessions: a.keeps_sessions && b.keeps_sessions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::WillView;
+
+    const LIMITS: Limits = Limits {
+        maximum_qos: Qos::AtLeastOnce,
+        maximum_packet_size: 1000,
+        receive_maximum: 100,
+        keeps_sessions: false,
+    };
+
+    fn refusal(connect: &Connect<'_>) -> ReasonCode {
+        admit(connect, Versions::ALL, LIMITS).unwrap_err().reason
+    }
+
+    #[test]
+    fn connects_that_cannot_be_served_are_refused_with_their_reason() {
+        let connect = Connect::new(Version::V5, "c");
+        let v5_only = Versions { v311: false, v5: true };
+        let old = Connect::new(Version::V311, "c");
+        assert_eq!(
+            admit(&old, v5_only, LIMITS).unwrap_err().reason,
+            ReasonCode::UNSUPPORTED_PROTOCOL_VERSION
+        );
+        let mut authenticated = connect;
+        authenticated.properties.authentication_method = Some("SCRAM-SHA-1");
+        assert_eq!(refusal(&authenticated), ReasonCode::BAD_AUTHENTICATION_METHOD);
+        let long = "x".repeat(MAX_CLIENT_ID + 1);
+        for client_id in [&long, "a#b"] {
+            let connect = Connect::new(Version::V5, client_id);
+            assert_eq!(refusal(&connect), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
+        }
+        let mut unnamed = Connect::new(Version::V311, "");
+        assert!(admit(&unnamed, Versions::ALL, LIMITS).is_ok());
+        unnamed.clean_start = false;
+        assert_eq!(refusal(&unnamed), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
+        let mut will = connect;
+        will.will = Some(WillView::new("t", b"", Qos::ExactlyOnce, false));
+        assert_eq!(refusal(&will), ReasonCode::QOS_NOT_SUPPORTED);
+    }
+
+    /// [MQTT-3.2.2-21], [MQTT-3.2.2-22]
+    #[test]
+    fn keep_alive_is_kept_within_bounds_and_a_5_0_client_is_told() {
+        for (asked, v5, v311) in [
+            (0, (0, None), (0, None)),
+            (1, (10, Some(10)), (10, None)),
+            (60, (60, None), (60, None)),
+            (5000, (1000, Some(1000)), (5000, None)),
+        ] {
+            assert_eq!(keep_alive(Version::V5, asked), v5);
+            assert_eq!(keep_alive(Version::V311, asked), v311);
+        }
+    }
+
+    #[test]
+    fn a_session_that_is_not_kept_expires_at_once() {
+        let mut connect = Connect::new(Version::V5, "c");
+        connect.properties.session_expiry = 60;
+        let terms = admit(&connect, Versions::ALL, LIMITS).unwrap();
+        assert_eq!((terms.session_expiry_asked, terms.session_expiry), (60, 0));
+        let kept = Limits { keeps_sessions: true, ..LIMITS };
+        assert_eq!(admit(&connect, Versions::ALL, kept).unwrap().session_expiry, 60);
+        let mut old = Connect::new(Version::V311, "c");
+        old.clean_start = false;
+        assert_eq!(admit(&old, Versions::ALL, kept).unwrap().session_expiry, u32::MAX);
+    }
+}

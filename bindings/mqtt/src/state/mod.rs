@@ -1,0 +1,15 @@
+//! What a connection decides and remembers. No I/O, no clock.
+
+mod admission;
+mod in_flight;
+mod inbound_acks;
+mod pattern;
+mod requests;
+mod routes;
+
+pub use admission::{KEEP_ALIVE, MAX_CLIENT_ID, Terms, Versions, admit, stricter};
+pub use in_flight::{InFlight, Source};
+pub use inbound_acks::InboundAcks;
+pub use pattern::{ClientPattern, TopicPattern};
+pub use requests::{Answer, RequestKind, Requests};
+pub use routes::{Condition, Decision, Request, Route, Routes};
