@@ -37,6 +37,13 @@ pub fn topic_of<'a>(record: &Record<'a>) -> Option<&'a str> {
     (topic.len() <= usize::from(u16::MAX) && check_topic(topic).is_ok()).then_some(topic)
 }
 
+/// A value as a UTF-8 Encoded String of MQTT: without U+0000, 65,535 bytes at most
+/// [MQTT-1.5.4-2]. Other producers may write what is none.
+fn text(value: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(value).ok()?;
+    (text.len() <= usize::from(u16::MAX) && !text.contains('\0')).then_some(text)
+}
+
 impl View {
     /// Reads the headers of the record at `index`, whose key is `topic`.
     #[must_use]
@@ -86,13 +93,14 @@ impl View {
             at += u16::from(taken);
             place
         };
-        let text = &mut |value: &[u8]| std::str::from_utf8(value).is_ok();
-        self.local = take(b"zilla:local", text);
+        // What is no text is left out when it is asked for.
+        let any = &mut |_: &[u8]| true;
+        self.local = take(b"zilla:local", any);
         take(b"zilla:expiry", &mut |value| {
             self.expiry = value.try_into().ok().map(u32::from_be_bytes);
             self.expiry.is_some()
         });
-        self.content_type = take(b"zilla:content-type", text);
+        self.content_type = take(b"zilla:content-type", any);
         take(b"zilla:format", &mut |value| {
             self.payload_format = match value {
                 b"BINARY" => Some(PayloadFormat::Bytes),
@@ -101,8 +109,8 @@ impl View {
             };
             self.payload_format.is_some()
         });
-        self.reply_to = take(b"zilla:reply-to", text);
-        self.reply_key = take(b"zilla:reply-key", text);
+        self.reply_to = take(b"zilla:reply-to", any);
+        self.reply_key = take(b"zilla:reply-key", any);
         if let Some(key) = self.text(self.reply_key).map(str::to_owned) {
             for level in key.split('/') {
                 if take(b"zilla:reply-filter", &mut |value| value == level.as_bytes()) == NONE {
@@ -110,7 +118,7 @@ impl View {
                 }
             }
         }
-        self.correlation = take(b"zilla:correlation-id", &mut |_| true);
+        self.correlation = take(b"zilla:correlation-id", any);
         self.user_start = at;
         self.user_end = end;
     }
@@ -127,7 +135,7 @@ impl View {
     }
 
     fn text(&self, header: u16) -> Option<&str> {
-        self.value(header).and_then(|value| std::str::from_utf8(value).ok())
+        self.value(header).and_then(text)
     }
 
     /// The QoS that it was published with.
@@ -200,7 +208,9 @@ impl View {
                 message_expiry: self.expiry,
                 content_type: self.text(self.content_type),
                 response_topic: self.text(response).filter(|topic| check_topic(topic).is_ok()),
-                correlation_data: self.value(self.correlation),
+                correlation_data: self
+                    .value(self.correlation)
+                    .filter(|data| data.len() <= usize::from(u16::MAX)),
                 user: self,
             },
         }
@@ -212,13 +222,8 @@ impl UserProperties for View {
         let count = usize::from(self.user_end.saturating_sub(self.user_start));
         let headers = self.record().headers().skip(usize::from(self.user_start)).take(count);
         for (name, value) in headers {
-            let name = std::str::from_utf8(name).ok();
-            let value = value.and_then(|value| std::str::from_utf8(value).ok());
             // A header that is not text, or null, cannot be a user property.
-            if let (Some(name), Some(value)) = (name, value)
-                && !name.contains('\0')
-                && !value.contains('\0')
-            {
+            if let (Some(name), Some(value)) = (text(name), value.and_then(text)) {
                 visit(name, value);
             }
         }
@@ -296,6 +301,29 @@ mod tests {
         assert_eq!(user(&foreign), expected);
         let reply = view("a", &[("zilla:filter", b"a"), ("zilla:reply-to", b"r")]);
         assert_eq!(reply.publish().properties.response_topic, Some("r"));
+    }
+
+    #[test]
+    fn what_mqtt_cannot_carry_is_left_out_and_the_rest_is_kept() {
+        let long = vec![b'x'; 65_536];
+        let record = view(
+            "a",
+            &[
+                ("zilla:filter", b"a"),
+                ("zilla:content-type", b"a\0b"),
+                ("zilla:format", b"TEXT"),
+                ("zilla:reply-key", b"\xff"),
+                ("zilla:correlation-id", &long),
+                ("k", b"v"),
+                ("null", b"\0"),
+                ("long", &long),
+            ],
+        );
+        let properties = record.publish().properties;
+        assert_eq!((properties.content_type, properties.response_topic), (None, None));
+        assert_eq!(properties.correlation_data, None);
+        assert_eq!(properties.payload_format, Some(PayloadFormat::Utf8));
+        assert_eq!(user(&record), [("k".to_owned(), "v".to_owned())]);
     }
 
     #[test]
