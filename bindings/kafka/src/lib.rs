@@ -1,1 +1,77 @@
-//! The kafka binding: cache_client, cache_server, client
+//! The kafka binding. `cache_client` is a worker's view of topics and of the producer,
+//! `cache_server` says how they are cached, `client` says which cluster it is.
+//!
+//! A cluster is used through librdkafka by three threads a process, however many workers and
+//! clients there are; see [`cluster`]. Without the feature `rdkafka` bindings of this type are
+//! validated and cannot be started.
+
+mod cache_client;
+mod cache_server;
+mod client;
+#[cfg(feature = "rdkafka")]
+pub mod cluster;
+mod config;
+#[cfg(feature = "rdkafka")]
+mod state;
+#[cfg(feature = "rdkafka")]
+mod view;
+
+use std::sync::Arc;
+
+use engine::config::{NodeConfig, Problems};
+use engine::spi::{BindingKind, Definition};
+
+#[cfg(feature = "rdkafka")]
+pub use view::exit;
+
+/// The `kafka` type.
+pub static KIND: KafkaKind = KafkaKind;
+
+/// The `kafka-cache-client` type: another spelling of `kafka` with kind `cache_client`.
+pub static CACHE_CLIENT_KIND: KafkaCacheClientKind = KafkaCacheClientKind;
+
+/// The plane between `cache_client` and `cache_server`.
+const CACHE_PLANE: &str = "kafka-cache";
+
+/// The plane between `cache_server` and `client`.
+const CLIENT_PLANE: &str = "kafka-client";
+
+/// The `kafka` type of `zilla.yaml`.
+#[derive(Debug)]
+pub struct KafkaKind;
+
+impl BindingKind for KafkaKind {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn schema(&self) -> &'static str {
+        schema::KAFKA
+    }
+
+    fn define(&self, node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
+        match node.kind.as_str() {
+            "client" => client::define(node, problems),
+            "cache_server" => cache_server::define(node, problems),
+            _ => cache_client::define(node, problems),
+        }
+    }
+}
+
+/// The `kafka-cache-client` type of `zilla.yaml`.
+#[derive(Debug)]
+pub struct KafkaCacheClientKind;
+
+impl BindingKind for KafkaCacheClientKind {
+    fn name(&self) -> &'static str {
+        "kafka-cache-client"
+    }
+
+    fn schema(&self) -> &'static str {
+        schema::KAFKA_CACHE_CLIENT
+    }
+
+    fn define(&self, node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
+        cache_client::define(node, problems)
+    }
+}

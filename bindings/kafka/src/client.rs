@@ -1,0 +1,121 @@
+//! kind `client`: which cluster, and as whom.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::bytes::{Endpoint, EndpointPlane};
+use engine::config::{ExitName, NodeConfig, Problem, Problems, Span};
+use engine::spi::{
+    Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, WorkerCx,
+};
+
+use crate::CLIENT_PLANE;
+use crate::config::{self, ClientOptions};
+
+pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
+    let exit = config::only_exit(node, problems);
+    let options = config::client_options(node, problems)?;
+    if exit.is_none() && options.servers.is_empty() {
+        let message = format!("`{}` names no servers", node.name);
+        problems
+            .push(Problem::error("E0602", node.span.clone(), message).with_help(
+                "add options.servers: [host:port], or exit to a tcp client with a host",
+            ));
+        return None;
+    }
+    let span = node.span.clone();
+    Some(Arc::new(Client { options, exit, span }))
+}
+
+struct Client {
+    options: ClientOptions,
+    exit: Option<ExitName>,
+    span: Span,
+}
+
+impl Client {
+    /// The brokers to begin with: those that the file lists, else where the exit leads.
+    fn servers(&self, cx: &PrepareCx<'_>) -> Result<Vec<String>, Problem> {
+        if !self.options.servers.is_empty() {
+            return Ok(self.options.servers.clone());
+        }
+        let endpoint = self.exit.as_ref().map(|exit| cx.exit::<Endpoint>(&exit.name));
+        match endpoint.and_then(|endpoint| endpoint.address.clone()) {
+            Some((host, port)) if host.contains(':') => Ok(vec![format!("[{host}]:{port}")]),
+            Some((host, port)) => Ok(vec![format!("{host}:{port}")]),
+            None => {
+                let message = format!("`{}` names no servers, and its exit none", cx.name());
+                Err(Problem::error("E0602", self.span.clone(), message)
+                    .with_help("add options.servers: [host:port]"))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "rdkafka")]
+impl Client {
+    fn open(&self, cx: &PrepareCx<'_>) -> Result<crate::cluster::Lease, Problem> {
+        use crate::cluster::{Batching, Sasl, Settings, open};
+
+        let sasl = self.options.sasl.as_ref().and_then(|sasl| {
+            let mechanism = sasl.mechanism()?;
+            let (username, password) = (sasl.username.clone(), sasl.password.clone());
+            Some(Sasl { mechanism, username, password })
+        });
+        let settings = Settings { servers: self.servers(cx)?, sasl, batching: Batching::default() };
+        let bound = config::CacheOptions::default().log_bytes();
+        open(cx.store(), &settings, &cx.name().to_string(), cx.metrics(), bound)
+            .map_err(|error| Problem::error("E0503", self.span.clone(), error))
+    }
+}
+
+#[cfg(not(feature = "rdkafka"))]
+impl Client {
+    fn open(&self, cx: &PrepareCx<'_>) -> Result<(), Problem> {
+        self.servers(cx)?;
+        let message = "this program was built without the Kafka client: it validates only";
+        Err(Problem::error("E0503", self.span.clone(), message)
+            .with_help("build it with the feature `kafka`, which is on by default"))
+    }
+}
+
+impl Definition for Client {
+    fn entry(&self) -> Option<&'static str> {
+        Some(CLIENT_PLANE)
+    }
+
+    fn exits(&self) -> Vec<Exit> {
+        self.exit.iter().map(|exit| config::value_exit(exit, EndpointPlane::NAME)).collect()
+    }
+
+    // Another cluster, other credentials: never absorbed. The same cluster under an equal
+    // description is found again by its key, with all that it has cached.
+
+    fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
+        let opened = self.open(cx).map(|opened| -> Prepared { Arc::new(opened) });
+        Box::pin(std::future::ready(opened))
+    }
+
+    fn attach(&self, _: &Prepared, _: &WorkerCx, _: &mut Links<'_>) -> Attached {
+        Attached { entry: None, node: Rc::new(Idle) }
+    }
+
+    fn release<'a>(&'a self, prepared: &'a Prepared, deadline: Duration) -> BoxFuture<'a, ()> {
+        #[cfg(feature = "rdkafka")]
+        return Box::pin(async move {
+            let lease = engine::spi::prepared_as::<crate::cluster::Lease>(prepared);
+            lease.release(deadline).await;
+        });
+        #[cfg(not(feature = "rdkafka"))]
+        {
+            let _ = (prepared, deadline);
+            Box::pin(std::future::ready(()))
+        }
+    }
+}
+
+/// Nothing runs on a worker for a client: its threads are the cluster's.
+struct Idle;
+
+impl Node for Idle {}

@@ -1,0 +1,206 @@
+//! Topics found, missing, grown, deleted and made again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use kafka_plane::Fault;
+use rdkafka::Offset;
+use rdkafka::consumer::Consumer;
+
+use super::Admin;
+use crate::cluster::fetcher::Job;
+use crate::cluster::offsets::{offsets, partition_count};
+use crate::cluster::topic::{Partition, Reading, Topic};
+
+impl Admin {
+    /// Finds out about a topic and has its partitions read.
+    pub(super) fn resolve(&mut self, topic: &Arc<Topic>) -> Result<(), Fault> {
+        let result = self.try_resolve(topic);
+        match result {
+            Ok(()) => {
+                self.note_answer();
+                self.missing.remove(&topic.id);
+                if topic.set_fault(None) {
+                    tracing::info!(
+                        event = "kafka.topic.found",
+                        cluster = %self.cluster.name,
+                        topic = %topic.name,
+                        partitions = topic.count(),
+                    );
+                }
+            }
+            Err(fault) => self.refuse(topic, fault),
+        }
+        result
+    }
+
+    fn try_resolve(&mut self, topic: &Arc<Topic>) -> Result<(), Fault> {
+        let count = partition_count(&self.consumer, &topic.name)?;
+        if topic.reading() != Reading::No {
+            self.read_partitions(topic, count)?;
+        }
+        topic.set_count(count);
+        self.limits.entry(topic.id).or_insert_with(|| {
+            self.cluster.are_limits_known.store(false, Ordering::Release);
+            None
+        });
+        Ok(())
+    }
+
+    fn read_partitions(&mut self, topic: &Arc<Topic>, count: u32) -> Result<(), Fault> {
+        let present = topic.partitions();
+        let first = u32::try_from(present.len()).unwrap_or(u32::MAX);
+        if first >= count {
+            return Ok(());
+        }
+        let is_new = !self.was_read.contains(&topic.id);
+        let from = match topic.reading() {
+            Reading::Log if is_new => Offset::End,
+            _ => Offset::Beginning,
+        };
+        let wanted: Vec<_> = (first..count).map(|partition| (topic, partition, from)).collect();
+        let starts: Result<Vec<i64>, Fault> =
+            offsets(&self.consumer, &wanted)?.into_iter().collect();
+        let bound = self.cluster.log_bytes.load(Ordering::Relaxed);
+        let added: Vec<_> = (first..count)
+            .zip(starts?)
+            .map(|(index, start)| (Partition::new(index, start, bound), start))
+            .collect();
+        let new = added.iter().map(|(partition, _)| Arc::clone(partition));
+        let all = present.iter().map(Arc::clone).chain(new).collect();
+        self.was_read.insert(topic.id);
+        // First those who read must know of them, so that nothing read goes past them.
+        topic.set_partitions(all);
+        self.cluster.fetch.push(Job::Read(Arc::clone(topic), added));
+        if first > 0 {
+            tracing::info!(
+                event = "kafka.topic.partitions.added",
+                cluster = %self.cluster.name,
+                topic = %topic.name,
+                before = first,
+                now = count,
+            );
+        }
+        Ok(())
+    }
+
+    /// Notes that a topic is not served, and says so once.
+    fn refuse(&mut self, topic: &Arc<Topic>, fault: Fault) {
+        self.note_fault(fault);
+        if fault == Fault::UnknownTopic && topic.count() > 0 {
+            // Kafka may say so for a moment while a topic's leader changes: look twice.
+            if self.missing.insert(topic.id) {
+                return;
+            }
+            self.forget(topic);
+        }
+        if topic.count() > 0 && fault == Fault::Unavailable {
+            return;
+        }
+        if !topic.set_fault(Some(fault)) {
+            return;
+        }
+        match fault {
+            Fault::Unavailable => {}
+            Fault::UnknownTopic => {
+                let policy = match topic.reading() {
+                    Reading::Table => " --config cleanup.policy=compact",
+                    Reading::Log | Reading::No => "",
+                };
+                tracing::error!(
+                    event = "kafka.topic.missing",
+                    cluster = %self.cluster.name,
+                    topic = %topic.name,
+                    "the topic does not exist; create it: kafka-topics --bootstrap-server {} \
+                     --create --topic {} --partitions 1{policy}",
+                    self.cluster.address(),
+                    topic.name,
+                );
+            }
+            _ => tracing::error!(
+                event = "kafka.topic.refused",
+                cluster = %self.cluster.name,
+                topic = %topic.name,
+                "{fault}",
+            ),
+        }
+    }
+
+    fn forget(&mut self, topic: &Arc<Topic>) {
+        topic.set_count(0);
+        topic.fail_syncs(Fault::UnknownTopic);
+        topic.set_partitions(Arc::new([]));
+        self.limits.remove(&topic.id);
+        self.cluster.fetch.push(Job::Forget(Arc::clone(topic)));
+    }
+
+    /// Puts a partition right that could not be read on. `is_stopped`: librdkafka reads on only
+    /// when it is told where.
+    pub(super) fn mend(&mut self, topic: &Arc<Topic>, index: u32, is_stopped: bool) {
+        let partitions = topic.partitions();
+        let Some(partition) = partitions.get(index as usize) else { return };
+        let wanted = [Offset::Beginning, Offset::End];
+        let bounds = wanted.map(|offset| offsets(&self.consumer, &[(topic, index, offset)]));
+        let [Ok(low), Ok(high)] = bounds.map(|found| found.and_then(|list| list[0])) else {
+            // Missing or unreachable: whatever it is, it is seen there.
+            self.resolve(topic).ok();
+            if is_stopped {
+                self.troubled.insert((topic.id, index), Arc::clone(topic));
+            }
+            return;
+        };
+        let position = partition.position();
+        if position > high {
+            tracing::warn!(
+                event = "kafka.topic.recreated",
+                cluster = %self.cluster.name,
+                topic = %topic.name,
+                partition = index,
+                position,
+                end = high,
+                "the topic was deleted and made again; it is read from its beginning",
+            );
+            self.forget(topic);
+            self.resolve(topic).ok();
+        } else if position < low {
+            tracing::error!(
+                event = "kafka.partition.truncated",
+                cluster = %self.cluster.name,
+                topic = %topic.name,
+                partition = index,
+                position,
+                begins = low,
+                "Kafka deleted records before they were read",
+            );
+            partition.log.advance(low);
+            partition.set_position(low);
+            self.cluster.fetch.push(Job::Restart(Arc::clone(topic), index, low));
+        } else if is_stopped {
+            self.cluster.fetch.push(Job::Restart(Arc::clone(topic), index, position));
+        }
+    }
+
+    fn note_answer(&mut self) {
+        if self.cluster.id.get().is_none() {
+            // Known from the metadata that just came: this does not wait.
+            let id = self.consumer.client().fetch_cluster_id(Duration::ZERO);
+            id.and_then(|id| self.cluster.id.set(id.into()).ok());
+        }
+        if std::mem::take(&mut self.is_down) {
+            tracing::info!(event = "kafka.cluster.available", cluster = %self.cluster.name);
+        }
+    }
+
+    pub(super) fn note_fault(&mut self, fault: Fault) {
+        if fault == Fault::Unavailable && !std::mem::replace(&mut self.is_down, true) {
+            tracing::error!(
+                event = "kafka.cluster.unavailable",
+                cluster = %self.cluster.name,
+                servers = %self.cluster.settings.servers.join(","),
+                reason = %self.consumer.context().reason(),
+                "Kafka does not answer; trying again until it does",
+            );
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What librdkafka's clients tell beside their results.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use engine::shared::Lock;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{DeliveryResult, NoCustomPartitioner, ProducerContext};
+
+use crate::state::eof_offset;
+
+/// Tells librdkafka's warnings as events, and forgets its chatter.
+fn tell(client: &'static str, level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg
+        | RDKafkaLogLevel::Alert
+        | RDKafkaLogLevel::Critical
+        | RDKafkaLogLevel::Error => {
+            tracing::debug!(event = "kafka.client.error", client, facility, "{message}");
+        }
+        RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+            tracing::debug!(event = "kafka.client.warning", client, facility, "{message}");
+        }
+        RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            tracing::trace!(event = "kafka.client.log", client, facility, "{message}");
+        }
+    }
+}
+
+/// The context of the admin client: keeps the reason of the last error, which the failing call
+/// itself does not name.
+#[derive(Default)]
+pub(super) struct AdminContext {
+    reason: Lock<String>,
+}
+
+impl AdminContext {
+    /// Why the cluster could not be used when that was said last.
+    pub(super) fn reason(&self) -> String {
+        self.reason.lock().clone()
+    }
+}
+
+impl ClientContext for AdminContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tell("admin", level, facility, message);
+    }
+
+    // Failing calls say it too, and those are told once a cause.
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(event = "kafka.client.error", client = "admin", %error, "{reason}");
+        reason.clone_into(&mut *self.reason.lock());
+    }
+}
+
+impl ConsumerContext for AdminContext {}
+
+/// The context of the fetcher.
+pub(super) struct FetchContext {
+    eof: AtomicI64,
+}
+
+impl FetchContext {
+    pub(super) fn new() -> Self {
+        Self { eof: AtomicI64::new(-1) }
+    }
+
+    /// The offset of the end that was reported last. The report is handled on the thread that
+    /// polls, just before the poll returns.
+    pub(super) fn take_eof(&self) -> Option<i64> {
+        let eof = self.eof.swap(-1, Ordering::Relaxed);
+        (eof >= 0).then_some(eof)
+    }
+}
+
+impl ClientContext for FetchContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tell("fetcher", level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            self.eof.store(eof_offset(reason).unwrap_or(-1), Ordering::Relaxed);
+        } else {
+            tracing::debug!(event = "kafka.client.error", client = "fetcher", %error, "{reason}");
+        }
+    }
+}
+
+impl ConsumerContext for FetchContext {}
+
+/// What became of a record.
+pub(super) struct Delivery {
+    pub(super) opaque: usize,
+    pub(super) error: Option<RDKafkaErrorCode>,
+    /// The topic of a record that failed.
+    pub(super) topic: Option<Box<str>>,
+}
+
+/// The context of the producer: collects delivery reports for the thread that polls.
+#[derive(Default)]
+pub(super) struct ProduceContext {
+    pub(super) shared: std::sync::Arc<Reports>,
+}
+
+/// Delivery reports, and whether the producer has its id.
+#[derive(Default)]
+pub(super) struct Reports {
+    deliveries: Lock<Vec<Delivery>>,
+    is_initialised: AtomicBool,
+}
+
+impl Reports {
+    /// Takes the reports by exchanging them for `empty`.
+    pub(super) fn swap(&self, empty: &mut Vec<Delivery>) {
+        std::mem::swap(&mut *self.deliveries.lock(), empty);
+    }
+
+    /// How many reports wait.
+    pub(super) fn len(&self) -> usize {
+        self.deliveries.lock().len()
+    }
+
+    /// Whether the producer has its id.
+    pub(super) fn is_initialised(&self) -> bool {
+        self.is_initialised.load(Ordering::Acquire)
+    }
+}
+
+impl ClientContext for ProduceContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if message.contains("Acquired PID") {
+            self.shared.is_initialised.store(true, Ordering::Release);
+        }
+        tell("producer", level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(event = "kafka.client.error", client = "producer", %error, "{reason}");
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for ProduceContext {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        let (message, error) = match result {
+            Ok(message) => (message, None),
+            Err((error, message)) => {
+                (message, Some(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)))
+            }
+        };
+        let topic = error.map(|_| message.topic().into());
+        self.shared.deliveries.lock().push(Delivery { opaque, error, topic });
+    }
+}

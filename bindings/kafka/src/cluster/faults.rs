@@ -1,0 +1,40 @@
+//! librdkafka's error codes as the plane's faults.
+
+use kafka_plane::Fault;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// The fault that a code amounts to.
+pub(super) fn fault_of_code(code: Code) -> Fault {
+    match code {
+        Code::UnknownTopic
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownPartition
+        | Code::UnknownTopicId => Fault::UnknownTopic,
+        Code::TopicAuthorizationFailed => Fault::NotAuthorized,
+        Code::MessageSizeTooLarge => Fault::TooLarge,
+        Code::BrokerTransportFailure
+        | Code::AllBrokersDown
+        | Code::Resolve
+        | Code::OperationTimedOut
+        | Code::MessageTimedOut
+        | Code::Authentication
+        | Code::SaslAuthenticationFailed
+        | Code::LeaderNotAvailable
+        | Code::QueueFull => Fault::Unavailable,
+        Code::ClusterAuthorizationFailed => Fault::Refused("CLUSTER_AUTHORIZATION_FAILED"),
+        Code::NotEnoughReplicas => Fault::Refused("NOT_ENOUGH_REPLICAS"),
+        Code::NotEnoughReplicasAfterAppend => Fault::Refused("NOT_ENOUGH_REPLICAS_AFTER_APPEND"),
+        Code::PolicyViolation => Fault::Refused("POLICY_VIOLATION"),
+        Code::InvalidRecord => Fault::Refused("INVALID_RECORD"),
+        Code::PurgeQueue | Code::PurgeInflight => Fault::Refused("the producer was started anew"),
+        _ => Fault::Refused("UNKNOWN_SERVER_ERROR"),
+    }
+}
+
+/// An error of librdkafka, boxed since it is large.
+pub(super) type Refusal = Box<KafkaError>;
+
+/// The fault that an error amounts to.
+pub(super) fn fault_of(error: &KafkaError) -> Fault {
+    error.rdkafka_error_code().map_or(Fault::Unavailable, fault_of_code)
+}

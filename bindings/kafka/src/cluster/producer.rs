@@ -1,0 +1,352 @@
+//! The thread that appends: takes drafts of all workers as bursts, and answers in batches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use engine::telemetry::Counter;
+use kafka_plane::Fault;
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+use super::Cluster;
+use super::context::{Delivery, ProduceContext, Reports};
+use super::faults::{Refusal, fault_of_code};
+use super::lane::Lane;
+use super::offsets::index;
+use super::pending::Pending;
+use super::topic::Topic;
+use crate::state::{Burst, BurstAppend, BurstRecord, Pace, partition_of};
+
+/// How long the thread sleeps while nothing is under way.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// How long, while the producer has no id yet.
+const STARTING: Duration = Duration::from_millis(2);
+
+/// How long, while nothing comes back: an outage.
+const STALLED: Duration = Duration::from_millis(20);
+
+/// After so many rounds without a report the cluster is taken for stalled.
+const STALLED_AFTER: u32 = 200;
+
+/// How long a topic's partitions may take to be told, where librdkafka's view is older than ours.
+const METADATA: Duration = Duration::from_secs(1);
+
+/// The thread's state.
+pub(super) struct Producer {
+    cluster: Arc<Cluster>,
+    producer: BaseProducer<ProduceContext>,
+    reports: Arc<Reports>,
+    lanes: Vec<Arc<Lane>>,
+    lanes_version: u64,
+    pending: Pending,
+    /// Topics by id, as far as records came for them.
+    topics: Vec<Option<Arc<Topic>>>,
+    /// Records of topics whose partitions are not known yet, by topic, in order.
+    waiting: BTreeMap<u32, Burst>,
+    /// Counts records without a key, which go round the partitions.
+    keyless: u32,
+    deliveries: Vec<Delivery>,
+    quiet_rounds: u32,
+    pace: Pace,
+    /// Records that were taken in this round.
+    taken: usize,
+    bursts: Counter,
+    /// The largest batch that the producer was told to make.
+    batch_bytes: u32,
+}
+
+impl Producer {
+    pub(super) fn new(cluster: Arc<Cluster>) -> Result<Self, Refusal> {
+        let batch_bytes = cluster.batch_bytes();
+        let (producer, reports) = connect(&cluster, batch_bytes)?;
+        let pace = Pace::new(cluster.settings.batching.collect);
+        let pending = Pending::new(&cluster);
+        let bursts = cluster.counter("bursts_appended");
+        Ok(Self {
+            cluster,
+            producer,
+            reports,
+            lanes: Vec::new(),
+            lanes_version: 0,
+            pending,
+            topics: Vec::new(),
+            waiting: BTreeMap::new(),
+            keyless: 0,
+            deliveries: Vec::new(),
+            quiet_rounds: 0,
+            pace,
+            taken: 0,
+            bursts,
+            batch_bytes,
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        let cluster = Arc::clone(&self.cluster);
+        cluster.produce.adopt();
+        let mut spare = Burst::default();
+        while !cluster.is_stopped() {
+            self.take_lanes(&mut spare);
+            if self.fits_batches() {
+                self.take_bursts(&mut spare);
+                self.take_waiting();
+            }
+            let reported = self.take_reports();
+            self.renew_if_fatal();
+            self.pending.answer();
+            self.sleep(reported);
+        }
+        self.take_lanes(&mut spare);
+        self.take_bursts(&mut spare);
+        // Dropping the producer gives up what is under way, and reports it.
+        drop(self.producer);
+        self.reports.swap(&mut self.deliveries);
+        for delivery in self.deliveries.drain(..) {
+            self.pending.settle(&delivery);
+        }
+        self.pending.fail_all();
+        self.pending.answer();
+    }
+
+    fn sleep(&mut self, reported: bool) {
+        self.quiet_rounds = if reported { 0 } else { self.quiet_rounds.saturating_add(1) };
+        let collect = self.pace.next(std::mem::take(&mut self.taken));
+        let is_ready = self.cluster.is_producer_ready.load(Ordering::Acquire);
+        let under_way = self.cluster.unacked_records.load(Ordering::Acquire) > 0;
+        if is_ready && !under_way {
+            let cluster = &self.cluster;
+            let has_work = || cluster.unacked_records.load(Ordering::Acquire) > 0;
+            cluster.produce.sleep(IDLE, has_work);
+            self.quiet_rounds = 0;
+        } else if self.quiet_rounds >= STALLED_AFTER {
+            std::thread::park_timeout(STALLED);
+        } else if is_ready {
+            // Not to be woken: what comes meanwhile is collected.
+            std::thread::park_timeout(collect);
+        } else {
+            std::thread::park_timeout(STARTING);
+        }
+    }
+
+    /// Takes over lanes that are new, and drops those that are gone once they are empty.
+    fn take_lanes(&mut self, spare: &mut Burst) {
+        let version = self.cluster.lanes_version.load(Ordering::Acquire);
+        if version == self.lanes_version {
+            return;
+        }
+        self.lanes_version = version;
+        self.lanes.clone_from(&self.cluster.lanes.lock());
+        let gone: Vec<_> = self.lanes.iter().filter(|lane| lane.is_gone()).cloned().collect();
+        if gone.is_empty() {
+            return;
+        }
+        self.take_bursts(spare);
+        let stays = |lane: &Arc<Lane>| !gone.iter().any(|gone| Arc::ptr_eq(gone, lane));
+        self.cluster.lanes.lock().retain(stays);
+        self.lanes.retain(stays);
+        self.pending.retain_lanes(&self.lanes);
+    }
+
+    fn take_bursts(&mut self, spare: &mut Burst) {
+        let lanes = std::mem::take(&mut self.lanes);
+        for lane in &lanes {
+            std::mem::swap(&mut *lane.burst.lock(), spare);
+            if !spare.is_empty() {
+                self.bursts.increment();
+                self.submit(lane, spare);
+                spare.clear();
+            }
+        }
+        self.lanes = lanes;
+    }
+
+    fn submit(&mut self, lane: &Arc<Lane>, burst: &Burst) {
+        let opened = self.pending.open(lane, burst.appends());
+        for record in burst.records() {
+            let Some(topic) = self.topic(record.topic) else { continue };
+            let opaque = opened.opaque(record.append);
+            self.taken += 1;
+            match topic.count() {
+                count if count > 0 && !self.waiting.contains_key(&record.topic) => {
+                    self.send(&topic, count, &record, opaque);
+                }
+                // Behind those that wait already, so that order is kept.
+                _ => {
+                    let waiting = self.waiting.entry(record.topic).or_default();
+                    // Its own append knows the rest.
+                    let completion = u32::try_from(opaque).ok();
+                    waiting.open_append(BurstAppend { completion, records: 1, bytes: 0 });
+                    waiting.push_copy(&record);
+                }
+            }
+        }
+        self.pending.close(opened);
+    }
+
+    /// Sends what waited for topics that are known now, and refuses what waited for those that
+    /// are known to be missing.
+    fn take_waiting(&mut self) {
+        let ids: Vec<u32> = self.waiting.keys().copied().collect();
+        for id in ids {
+            let Some(topic) = self.topic(id) else { continue };
+            let (count, fault) = (topic.count(), topic.fault());
+            let waits_on = count == 0 && fault.is_none_or(|fault| fault == Fault::Unavailable);
+            if waits_on {
+                continue;
+            }
+            let Some(waiting) = self.waiting.remove(&id) else { continue };
+            for record in waiting.records() {
+                let opaque = waiting.appends()[record.append].completion;
+                let opaque = opaque.map_or(usize::MAX, |opaque| opaque as usize);
+                if count > 0 {
+                    self.send(&topic, count, &record, opaque);
+                } else {
+                    let fault = fault.unwrap_or(Fault::Unavailable);
+                    self.pending.refuse(opaque, fault, &topic.name);
+                }
+            }
+        }
+    }
+
+    fn topic(&mut self, id: u32) -> Option<Arc<Topic>> {
+        let at = id as usize;
+        if self.topics.len() <= at {
+            self.topics.resize(at + 1, None);
+        }
+        if self.topics[at].is_none() {
+            self.topics[at] = self.cluster.topic_by_id(id);
+        }
+        self.topics[at].clone()
+    }
+
+    fn send(&mut self, topic: &Topic, count: u32, record: &BurstRecord<'_>, opaque: usize) {
+        let hash = record.hash.unwrap_or_else(|| {
+            self.keyless = self.keyless.wrapping_add(1);
+            self.keyless
+        });
+        let partition = partition_of(hash, count);
+        let mut result = self.hand_over(topic, partition, record, opaque);
+        if result == Err(RDKafkaErrorCode::UnknownPartition) {
+            // Partitions were added, and librdkafka has not looked since.
+            self.producer.client().fetch_metadata(Some(&topic.name), METADATA).ok();
+            result = self.hand_over(topic, partition, record, opaque);
+        }
+        if let Err(code) = result {
+            self.pending.refuse(opaque, fault_of_code(code), &topic.name);
+        }
+    }
+
+    fn hand_over(
+        &self,
+        topic: &Topic,
+        partition: u32,
+        record: &BurstRecord<'_>,
+        opaque: usize,
+    ) -> Result<(), RDKafkaErrorCode> {
+        let headers = (record.header_count() > 0).then(|| {
+            let empty = OwnedHeaders::new_with_capacity(record.header_count());
+            record
+                .headers()
+                .fold(empty, |headers, (key, value)| headers.insert(Header { key, value }))
+        });
+        let draft = BaseRecord {
+            topic: &topic.name,
+            partition: Some(index(partition)),
+            payload: record.value,
+            key: record.key,
+            timestamp: record.timestamp,
+            headers,
+            delivery_opaque: opaque,
+        };
+        self.producer
+            .send(draft)
+            .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
+    }
+
+    /// Serves librdkafka's events; whether a delivery report was among them.
+    fn take_reports(&mut self) -> bool {
+        let mut before = usize::MAX;
+        loop {
+            // One event a call, and no way to learn whether there was one but by what it left.
+            self.producer.poll(Duration::ZERO);
+            let now = self.reports.len();
+            if now == before || (before == usize::MAX && now == 0) {
+                break;
+            }
+            before = now;
+        }
+        self.reports.swap(&mut self.deliveries);
+        let reported = !self.deliveries.is_empty();
+        for delivery in self.deliveries.drain(..) {
+            self.pending.settle(&delivery);
+        }
+        if reported && self.cluster.has_room() {
+            self.lanes.iter().for_each(|lane| lane.offer_room());
+        }
+        let is_ready = self.reports.is_initialised();
+        self.cluster.is_producer_ready.store(is_ready, Ordering::Release);
+        reported
+    }
+
+    /// Makes a new producer where the old one can do nothing more.
+    fn renew_if_fatal(&mut self) {
+        let Some((code, reason)) = self.producer.client().fatal_error() else { return };
+        tracing::error!(
+            event = "kafka.producer.renewed",
+            cluster = %self.cluster.name,
+            ?code,
+            "{reason}",
+        );
+        self.renew();
+    }
+
+    /// Whether every topic takes a batch of the size that the producer makes. Kafka refuses a
+    /// batch as a whole, so a producer that makes larger ones is drained and renewed first.
+    fn fits_batches(&mut self) -> bool {
+        if self.cluster.batch_bytes() >= self.batch_bytes {
+            return true;
+        }
+        if self.producer.in_flight_count() > 0 {
+            return false;
+        }
+        self.renew();
+        self.cluster.batch_bytes() >= self.batch_bytes
+    }
+
+    fn renew(&mut self) {
+        let batch_bytes = self.cluster.batch_bytes();
+        match connect(&self.cluster, batch_bytes) {
+            Ok((producer, reports)) => {
+                drop(std::mem::replace(&mut self.producer, producer));
+                let old = std::mem::replace(&mut self.reports, reports);
+                old.swap(&mut self.deliveries);
+                for delivery in self.deliveries.drain(..) {
+                    self.pending.settle(&delivery);
+                }
+                self.batch_bytes = batch_bytes;
+            }
+            Err(error) => {
+                tracing::error!(
+                    event = "kafka.producer.refused",
+                    cluster = %self.cluster.name,
+                    %error,
+                    "trying again",
+                );
+            }
+        }
+    }
+}
+
+fn connect(
+    cluster: &Cluster,
+    batch_bytes: u32,
+) -> Result<(BaseProducer<ProduceContext>, Arc<Reports>), Refusal> {
+    let context = ProduceContext::default();
+    let reports = Arc::clone(&context.shared);
+    let producer = cluster.settings.producer(batch_bytes).create_with_context(context)?;
+    Ok((producer, reports))
+}

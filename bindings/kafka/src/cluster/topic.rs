@@ -1,0 +1,210 @@
+//! A topic, as all workers and threads of a process share it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use engine::shared::{Lock, Log, Signal, Table};
+use kafka_plane::{Batch, Fault};
+
+use super::lane::{Answer, Lane};
+
+/// What a topic is read as. A topic is read once, so it is one of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Reading {
+    /// Not read: only appended to.
+    No = 0,
+    /// A log, from its end at first use.
+    Log = 1,
+    /// A table, from its earliest record.
+    Table = 2,
+}
+
+/// A partition that is read.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) index: u32,
+    /// Its records; empty for ever where the topic is read as a table.
+    pub(crate) log: Log<Batch>,
+    position: AtomicI64,
+    known_end: AtomicI64,
+}
+
+impl Partition {
+    pub(super) fn new(index: u32, start: i64, bound: usize) -> Arc<Self> {
+        Arc::new(Self {
+            index,
+            log: Log::new(start, bound),
+            position: AtomicI64::new(start),
+            known_end: AtomicI64::new(start),
+        })
+    }
+
+    /// The offset up to which everything was read, gaps included.
+    pub(crate) fn position(&self) -> i64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_position(&self, position: i64) {
+        self.position.fetch_max(position, Ordering::AcqRel);
+        self.set_known_end(position);
+    }
+
+    /// The furthest end that anybody was told. A reader beyond it comes from a topic of the same
+    /// name that is gone.
+    pub(crate) fn known_end(&self) -> i64 {
+        self.known_end.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_known_end(&self, end: i64) {
+        self.known_end.fetch_max(end, Ordering::AcqRel);
+    }
+}
+
+/// The partitions of a topic that are read, by index.
+pub(crate) type Partitions = Arc<[Arc<Partition>]>;
+
+/// Who waits until a table has caught up, and with what.
+#[derive(Debug)]
+struct Sync {
+    ends: Box<[i64]>,
+    lane: Arc<Lane>,
+    key: usize,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: u32,
+    /// The last record of each key, where the topic is read as a table.
+    pub(crate) table: Table<Batch>,
+    reading: AtomicU8,
+    count: AtomicU32,
+    fault: Lock<Option<Fault>>,
+    partitions: Lock<Partitions>,
+    advanced: AtomicU64,
+    readers: Lock<Vec<Arc<Signal>>>,
+    syncs: Lock<Vec<Sync>>,
+}
+
+impl Topic {
+    pub(super) fn new(name: Arc<str>, id: u32) -> Self {
+        Self {
+            name,
+            id,
+            table: Table::default(),
+            reading: AtomicU8::new(Reading::No as u8),
+            count: AtomicU32::new(0),
+            fault: Lock::new(None),
+            partitions: Lock::new(Arc::new([])),
+            advanced: AtomicU64::new(0),
+            readers: Lock::default(),
+            syncs: Lock::default(),
+        }
+    }
+
+    /// Asks that the topic be read as `reading`; false where it is read as the other already.
+    pub(super) fn read_as(&self, reading: Reading) -> bool {
+        let before = self.reading.compare_exchange(
+            Reading::No as u8,
+            reading as u8,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        before.is_ok() || before == Err(reading as u8)
+    }
+
+    /// What it is read as.
+    pub(crate) fn reading(&self) -> Reading {
+        match self.reading.load(Ordering::Acquire) {
+            1 => Reading::Log,
+            2 => Reading::Table,
+            _ => Reading::No,
+        }
+    }
+
+    /// How many partitions it has; 0 until that is known.
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_count(&self, count: u32) {
+        self.count.store(count, Ordering::Release);
+    }
+
+    /// Why it is not served, where it is not.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        *self.fault.lock()
+    }
+
+    /// Sets or clears the fault; whether that changed anything.
+    pub(super) fn set_fault(&self, fault: Option<Fault>) -> bool {
+        std::mem::replace(&mut *self.fault.lock(), fault) != fault
+    }
+
+    /// The partitions that are read.
+    pub(crate) fn partitions(&self) -> Partitions {
+        Arc::clone(&self.partitions.lock())
+    }
+
+    pub(super) fn set_partitions(&self, partitions: Partitions) {
+        *self.partitions.lock() = partitions;
+        self.advance();
+    }
+
+    /// Changes whenever there is more to read or a partition more.
+    pub(crate) fn advanced(&self) -> u64 {
+        self.advanced.load(Ordering::Acquire)
+    }
+
+    /// Says that there is more to read, and calls each worker that reads once.
+    pub(super) fn advance(&self) {
+        self.advanced.fetch_add(1, Ordering::AcqRel);
+        for reader in self.readers.lock().iter() {
+            reader.raise();
+        }
+    }
+
+    /// Registers who is called when there is more to read.
+    pub(crate) fn add_reader(&self, signal: &Arc<Signal>) {
+        self.readers.lock().push(Arc::clone(signal));
+    }
+
+    /// Ends what [`Topic::add_reader`] began.
+    pub(crate) fn remove_reader(&self, signal: &Arc<Signal>) {
+        let mut readers = self.readers.lock();
+        if let Some(at) = readers.iter().position(|reader| Arc::ptr_eq(reader, signal)) {
+            readers.swap_remove(at);
+        }
+    }
+
+    /// Answers once the table has been read up to `ends`.
+    pub(super) fn sync_to(&self, ends: Box<[i64]>, lane: Arc<Lane>, key: usize) {
+        self.syncs.lock().push(Sync { ends, lane, key });
+        self.settle_syncs();
+    }
+
+    /// Answers those whose ends have been reached.
+    pub(super) fn settle_syncs(&self) {
+        let mut syncs = self.syncs.lock();
+        if syncs.is_empty() {
+            return;
+        }
+        let partitions = self.partitions();
+        let reached = |sync: &Sync| {
+            sync.ends.len() <= partitions.len()
+                && sync.ends.iter().zip(&*partitions).all(|(end, part)| part.position() >= *end)
+        };
+        for sync in syncs.extract_if(.., |sync| reached(sync)) {
+            sync.lane.answers.push(Answer::Synced(sync.key, Ok(())));
+        }
+    }
+
+    /// Answers all that wait with a fault.
+    pub(super) fn fail_syncs(&self, fault: Fault) {
+        for sync in self.syncs.lock().drain(..) {
+            sync.lane.answers.push(Answer::Synced(sync.key, Err(fault)));
+        }
+    }
+}

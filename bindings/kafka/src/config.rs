@@ -1,0 +1,251 @@
+//! Bindings of the file.
+
+use engine::config::{ExitName, NodeConfig, Problem, Problems};
+use engine::spi::{Coupling, Exit};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// `options` of the cache kinds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct CacheOptions {
+    pub(crate) bootstrap: Vec<String>,
+    topics: Vec<TopicOptions>,
+    cache: CacheBounds,
+}
+
+/// `options.cache`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CacheBounds {
+    bytes: Option<u64>,
+}
+
+/// One of `options.topics`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct TopicOptions {
+    default_offset: Option<String>,
+    delta_type: Option<String>,
+    key: Option<Value>,
+    value: Option<Value>,
+    transforms: Option<Value>,
+}
+
+/// What bounds the log of a partition where the file does not say, bytes.
+const LOG_BYTES: usize = 64 * 1024 * 1024;
+
+impl CacheOptions {
+    /// The bound of each partition's log, bytes.
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.cache.bytes.map_or(LOG_BYTES, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+}
+
+/// Reads `options` of a cache kind.
+pub(crate) fn cache_options(node: &NodeConfig, problems: &mut Problems) -> Option<CacheOptions> {
+    let options: CacheOptions = node.parse("/options", problems)?;
+    for (index, topic) in options.topics.iter().enumerate() {
+        check_topic(node, index, topic, problems);
+    }
+    Some(options)
+}
+
+fn check_topic(node: &NodeConfig, index: usize, topic: &TopicOptions, problems: &mut Problems) {
+    let at = |property: &str| format!("/options/topics/{index}/{property}");
+    if topic.default_offset.as_deref() == Some("historical") {
+        let message = "`historical` has no effect: a topic of messages is cached from the end that \
+                       it has at first use, a compacted one from its earliest record";
+        problems.push(Problem::warning("W0601", node.span_of(&at("defaultOffset")), message));
+    }
+    if topic.delta_type.as_deref().is_some_and(|delta| delta != "none") {
+        let message = "`deltaType` other than `none` is not supported";
+        problems.push(Problem::error("E0601", node.span_of(&at("deltaType")), message));
+    }
+    let unsupported = [
+        ("key", topic.key.is_some()),
+        ("value", topic.value.is_some()),
+        ("transforms", topic.transforms.is_some()),
+    ];
+    for (property, is_set) in unsupported {
+        if is_set {
+            let message = format!("`{property}` is not supported yet: records pass as they are");
+            problems.push(Problem::error("E0601", node.key_span_of(&at(property)), message));
+        }
+    }
+}
+
+/// `options` of kind `client`.
+#[derive(Debug, Default)]
+pub(crate) struct ClientOptions {
+    /// `host:port` each.
+    pub(crate) servers: Vec<String>,
+    #[cfg_attr(not(feature = "rdkafka"), expect(dead_code, reason = "validated only"))]
+    pub(crate) sasl: Option<Credentials>,
+}
+
+/// A SASL mechanism with its credentials.
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    mechanism: String,
+    #[serde(default)]
+    pub(crate) username: String,
+    #[serde(default)]
+    pub(crate) password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} as {}", self.mechanism, self.username)
+    }
+}
+
+impl Credentials {
+    /// The mechanism as librdkafka spells it, where it has it.
+    pub(crate) fn mechanism(&self) -> Option<&'static str> {
+        match self.mechanism.as_str() {
+            "plain" => Some("PLAIN"),
+            "scram-sha-256" => Some("SCRAM-SHA-256"),
+            "scram-sha-512" => Some("SCRAM-SHA-512"),
+            _ => None,
+        }
+    }
+}
+
+/// Reads `options` of kind `client`.
+pub(crate) fn client_options(node: &NodeConfig, problems: &mut Problems) -> Option<ClientOptions> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Raw {
+        servers: Vec<String>,
+        sasl: Option<Credentials>,
+        authorization: Map<String, Value>,
+    }
+    let raw: Raw = node.parse("/options", problems)?;
+    for (index, server) in raw.servers.iter().enumerate() {
+        if !is_address(server) {
+            let message = format!("`{server}` is not an address: host:port");
+            let span = node.span_of(&format!("/options/servers/{index}"));
+            problems.push(Problem::error("E0602", span, message));
+        }
+    }
+    let guard = raw.authorization.keys().next();
+    let (sasl, pointer) = match (raw.sasl, guard) {
+        (Some(sasl), _) => (Some(sasl), "/options/sasl".to_owned()),
+        (None, Some(guard)) => {
+            let guard = guard.replace('~', "~0").replace('/', "~1");
+            let pointer = format!("/options/authorization/{guard}/credentials");
+            (node.parse(&pointer, problems), pointer)
+        }
+        (None, None) => (None, String::new()),
+    };
+    if let Some(sasl) = &sasl {
+        check_credentials(node, &pointer, sasl, problems);
+    }
+    Some(ClientOptions { servers: raw.servers, sasl })
+}
+
+fn check_credentials(
+    node: &NodeConfig,
+    pointer: &str,
+    sasl: &Credentials,
+    problems: &mut Problems,
+) {
+    if sasl.mechanism().is_none() {
+        let message = format!("the SASL mechanism `{}` is not supported", sasl.mechanism);
+        problems.push(
+            Problem::error("E0603", node.span_of(&format!("{pointer}/mechanism")), message)
+                .with_help("use plain, scram-sha-256 or scram-sha-512"),
+        );
+    }
+    let fields = [("username", &sasl.username), ("password", &sasl.password)];
+    for (field, text) in fields {
+        let span = node.span_of(&format!("{pointer}/{field}"));
+        if text == "{identity}" || text == "{credentials}" {
+            let message = "credentials from a guard are not supported yet";
+            problems
+                .push(Problem::error("E0603", span, message).with_help(
+                    "write them here, or take them from the environment: ${{env.NAME}}",
+                ));
+        } else if text.is_empty() && sasl.mechanism().is_some() {
+            let message = format!("`{field}` is missing");
+            problems.push(Problem::error("E0603", span, message));
+        }
+    }
+}
+
+/// Whether a text is `host:port`, the host a name, an IPv4 address or an IPv6 one in brackets.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_host = match bare {
+        Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        }
+    };
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// The one binding that a binding exits to, by `exit` or by routes that all lead there.
+pub(crate) fn only_exit(node: &NodeConfig, problems: &mut Problems) -> Option<ExitName> {
+    let mut exit = node.exit();
+    for route in node.routes() {
+        if route.value.get("when").is_some() {
+            let message = "routes by topic are not supported yet: all topics go one way";
+            let span = node.key_span_of(&format!("{}/when", route.pointer));
+            problems.push(Problem::error("E0604", span, message));
+        }
+        match (&exit, route.exit) {
+            (None, found) => exit = found,
+            (Some(first), Some(other)) if first.name != other.name => {
+                let message = "a second exit is not supported yet: all topics go one way";
+                problems.push(Problem::error("E0604", other.span, message));
+            }
+            (Some(_), _) => {}
+        }
+    }
+    exit
+}
+
+/// The edge that an exit makes. Held by value: what is behind it is configuration of one client
+/// library, not a stream.
+pub(crate) fn value_exit(exit: &ExitName, plane: &'static str) -> Exit {
+    Exit { name: exit.name.clone(), plane, coupling: Coupling::Value, span: exit.span.clone() }
+}
+
+/// The only exit, or a problem where there is none.
+pub(crate) fn required_exit(node: &NodeConfig, problems: &mut Problems) -> Option<ExitName> {
+    let exit = only_exit(node, problems);
+    if exit.is_none() {
+        let message = format!("`{}` leads nowhere: it has no exit", node.name);
+        problems.push(Problem::error("E0302", node.span.clone(), message));
+    }
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in ["k1.example:9092", "127.0.0.1:1", "[::1]:65535", "kafka_1:9092"] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in ["k1", "k1:", ":9092", "k1:0", "k1:65536", "::1:9092", "[x]:1", "a b:1", ""] {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let sasl = Credentials {
+            mechanism: "plain".to_owned(),
+            username: "u".to_owned(),
+            password: "secret".to_owned(),
+        };
+        assert_eq!(format!("{sasl:?}"), "plain as u");
+    }
+}

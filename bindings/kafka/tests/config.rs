@@ -1,0 +1,129 @@
+//! What a file may say about the binding, and what a change of the file comes to.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use engine::config::{Problems, ProcessEnvironment, Schema, Source, load};
+use engine::graph::{Fate, Plan, build, diff};
+use engine::spi::Catalog;
+
+const CATALOG: Catalog =
+    Catalog { about: "a test", bindings: &[&kafka::KIND, &kafka::CACHE_CLIENT_KIND] };
+
+const GOOD: &str = "\
+name: t
+bindings:
+  view:
+    type: kafka
+    kind: cache_client
+    exit: cache
+  cache:
+    type: kafka
+    kind: cache_server
+    options:
+      bootstrap: [messages]
+      topics:
+        - name: messages
+          defaultOffset: live
+          deltaType: none
+      cache:
+        bytes: 2097152
+    exit: cluster
+  cluster:
+    type: kafka
+    kind: client
+    options:
+      servers: [\"k1.example:9092\", \"[::1]:9092\"]
+      sasl:
+        mechanism: scram-sha-512
+        username: u
+        password: p
+";
+
+/// The plan of a file, or all problems as text.
+fn plan(text: &str) -> (Option<Plan>, String) {
+    let schema = Schema::compose(&CATALOG.fragments());
+    let mut problems = Problems::default();
+    let source = Source::new("zilla.yaml", text);
+    let plan = load(&source, &schema, &ProcessEnvironment, &mut problems)
+        .and_then(|config| build(&config, &CATALOG, &mut problems));
+    (plan, problems.render())
+}
+
+fn changed(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    GOOD.replacen(from, to, 1)
+}
+
+/// The fates of view, cache and cluster when `GOOD` becomes `text`.
+fn fates(text: &str) -> [Fate; 3] {
+    let (old, new) = (plan(GOOD), plan(text));
+    let (Some(old), Some(new)) = (old.0, new.0) else { panic!("{}{}", old.1, new.1) };
+    let fates = diff(&old, &new);
+    ["view", "cache", "cluster"].map(|wanted| {
+        fates.iter().find(|(name, _)| &*name.name == wanted).map(|(_, fate)| *fate).unwrap()
+    })
+}
+
+#[test]
+fn a_file_that_uses_everything_has_no_problem() {
+    let (plan, problems) = plan(GOOD);
+    assert!(plan.is_some() && problems.is_empty(), "{problems}");
+}
+
+#[test]
+fn kafka_cache_client_is_another_spelling() {
+    let spelled = changed("type: kafka\n    kind: cache_client", "type: kafka-cache-client");
+    let (plan, problems) = plan(&spelled);
+    assert!(plan.is_some() && problems.is_empty(), "{problems}");
+}
+
+#[test]
+fn bounds_and_topics_are_updated_and_another_cluster_is_replaced() {
+    assert_eq!(fates(GOOD), [Fate::Keep; 3]);
+    let update = [Fate::Update, Fate::Update, Fate::Keep];
+    assert_eq!(fates(&changed("2097152", "4194304")), update);
+    assert_eq!(fates(&changed("[messages]", "[messages, retained]")), update);
+    let replace = [Fate::Replace; 3];
+    assert_eq!(fates(&changed("k1.example:9092", "k2.example:9092")), replace);
+    assert_eq!(fates(&changed("password: p", "password: q")), replace);
+}
+
+#[test]
+fn what_is_not_supported_is_refused_at_its_place() {
+    let cases = [
+        ("deltaType: none", "deltaType: json_patch", "15:22", "E0601"),
+        ("deltaType: none", "value: {model: string}", "15:11", "E0601"),
+        ("scram-sha-512", "scram-sha-1", "25:20", "E0603"),
+        ("password: p", "password: \"{credentials}\"", "27:19", "E0603"),
+        ("k1.example:9092", "k1.example", "23:17", "E0602"),
+        (
+            "    exit: cache\n",
+            "    routes:\n      - when: [{topic: a}]\n        exit: cache\n",
+            "7:9",
+            "E0604",
+        ),
+        ("    exit: cache\n", "    exit: cluster\n", "6:11", "E0401"),
+        ("    exit: cache\n", "", "3:3", "E0302"),
+        ("      servers: [\"k1.example:9092\", \"[::1]:9092\"]\n", "", "19:3", "E0602"),
+    ];
+    for (from, to, place, code) in cases {
+        let (plan, problems) = plan(&changed(from, to));
+        assert!(plan.is_none(), "{to}");
+        let wanted = format!("zilla.yaml:{place}: error[{code}]");
+        assert!(problems.contains(&wanted), "{to}: {wanted}\n{problems}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_is_warned_of() {
+    let (plan, problems) = plan(&changed("defaultOffset: live", "defaultOffset: historical"));
+    assert!(plan.is_some() && problems.contains("warning[W0601]"), "{problems}");
+}
+
+#[test]
+fn a_misspelt_option_is_refused() {
+    for (from, to) in [("bootstrap:", "bootstap:"), ("servers:", "server:"), ("bytes:", "byte:")] {
+        let (plan, problems) = plan(&changed(from, to));
+        assert!(plan.is_none(), "{to}\n{problems}");
+    }
+}
