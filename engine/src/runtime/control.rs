@@ -45,7 +45,7 @@ pub enum StartError {
     #[error("{0}")]
     Config(String),
     /// The system refused something.
-    #[error("{what}: {error}")]
+    #[error("cannot {what}: {error}")]
     System {
         /// What was tried.
         what: String,

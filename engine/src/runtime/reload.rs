@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::{NodeName, Problem};
 use crate::graph::{Fate, Plan, PlanNode, diff};
@@ -20,6 +20,8 @@ const RELEASE: Duration = Duration::from_secs(10);
 #[expect(unnameable_types, reason = "the engine's own")]
 pub struct Application {
     pub(super) generation: u64,
+    /// A moment before any worker applies it.
+    pub(super) begun_at: Instant,
     pub(super) steps: Vec<Step>,
     pub(super) replaced: Retire,
     pub(super) removed: Retire,
@@ -55,7 +57,8 @@ impl Control {
     pub(super) async fn apply(&mut self, plan: Plan) -> Result<Applied, Vec<Problem>> {
         let fates = diff(&self.plan, &plan);
         let prepared = self.prepare(&plan, &fates).await?;
-        let (replaced, removed) = worker::retirements(self.clock.now());
+        let begun_at = self.clock.now();
+        let (replaced, removed) = worker::retirements(begun_at);
         let steps = fates
             .iter()
             .map(|(name, fate)| {
@@ -68,8 +71,13 @@ impl Control {
             })
             .collect();
         self.generation += 1;
-        let application =
-            Arc::new(Application { generation: self.generation, steps, replaced, removed });
+        let application = Arc::new(Application {
+            generation: self.generation,
+            begun_at,
+            steps,
+            replaced,
+            removed,
+        });
         let draining = self.commit(&application).await;
         drop(application);
         self.release(&fates, &prepared);

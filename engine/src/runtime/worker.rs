@@ -131,7 +131,7 @@ impl Worker {
 
     /// Applies a plan between two polls. Cannot fail.
     fn apply(&mut self, application: &Application) {
-        self.cx.set_generation(application.generation);
+        self.cx.set_generation(application.generation, application.begun_at);
         for step in &application.steps {
             match (step.fate, &step.work) {
                 (Fate::Start | Fate::Replace, Some(work)) => {

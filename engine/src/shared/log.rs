@@ -68,6 +68,24 @@ impl<T> Log<T> {
         self.end.load(Ordering::Acquire)
     }
 
+    /// Where the log ended before the items at its end for which `is_later` holds, which is asked
+    /// from the last item backwards until it does not. Where it holds for all that is there: where
+    /// the log begins.
+    pub fn end_before(&self, is_later: impl Fn(&T) -> bool) -> i64 {
+        let mut end = self.end();
+        for segment in self.segments.read().iter().rev() {
+            let filled = segment.slots.iter().map_while(OnceLock::get).count();
+            for at in (0..filled).rev() {
+                if !segment.slots[at].get().is_some_and(|slot| is_later(&slot.item)) {
+                    return end;
+                }
+                let before = at.checked_sub(1).and_then(|at| segment.slots[at].get());
+                end = end.min(before.map_or(segment.base, |before| before.next));
+            }
+        }
+        end
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -198,6 +216,23 @@ mod tests {
         assert_eq!(read(&log, 14).1[0], 1);
         log.advance(1000);
         assert_eq!(read(&log, 700), (LogRead::Next(1000), vec![]));
+    }
+
+    #[test]
+    fn the_end_before_a_moment_is_found_from_the_end() {
+        let log = Log::new(5, usize::MAX);
+        assert_eq!(log.end_before(|_| true), 5);
+        for i in 0..200 {
+            log.append(10 + i * 3, 12 + i * 3, 1, Arc::new(i));
+        }
+        log.advance(1000);
+        assert_eq!(log.end_before(|_| false), 1000);
+        for first in [199, 150, 64, 63, 1] {
+            // Between two items lies a gap, and reading from either side of it is the same.
+            let end = log.end_before(|item| *item >= first);
+            assert_eq!(read(&log, end).1[0], first);
+        }
+        assert_eq!(read(&log, log.end_before(|_| true)).1[0], 0);
     }
 
     #[test]

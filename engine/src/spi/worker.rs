@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use slab::Slab;
 
@@ -26,6 +27,7 @@ struct Inner {
     pool: BufferPool,
     metrics: Arc<Metrics>,
     generation: Cell<u64>,
+    reloaded_at: Cell<Instant>,
     signals: RefCell<Slab<Registered>>,
     is_poisoned: Cell<bool>,
 }
@@ -40,11 +42,13 @@ impl WorkerCx {
         loads: Arc<Loads>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let clock = Clock::new();
         Self(Rc::new(Inner {
             index,
             mailboxes,
             loads,
-            clock: Clock::new(),
+            reloaded_at: Cell::new(clock.now()),
+            clock,
             pool: BufferPool::new(),
             metrics,
             generation: Cell::new(0),
@@ -77,8 +81,16 @@ impl WorkerCx {
         self.0.generation.get()
     }
 
-    pub(crate) fn set_generation(&self, generation: u64) {
+    /// When the configuration in force was about to be put in force: no worker had applied it
+    /// then, and after it each did at a moment of its own.
+    #[must_use]
+    pub fn reloaded_at(&self) -> Instant {
+        self.0.reloaded_at.get()
+    }
+
+    pub(crate) fn set_generation(&self, generation: u64, reloaded_at: Instant) {
         self.0.generation.set(generation);
+        self.0.reloaded_at.set(reloaded_at);
     }
 
     /// The worker's clock.

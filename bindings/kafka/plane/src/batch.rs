@@ -1,6 +1,7 @@
 //! Records as they were read: a run of one partition, in one piece of memory.
 
 use std::ops::Range;
+use std::time::Instant;
 
 const NULL: u32 = u32::MAX;
 
@@ -10,6 +11,7 @@ const NULL: u32 = u32::MAX;
 pub struct Batch {
     partition: u32,
     next_offset: i64,
+    read_at: Option<Instant>,
     bytes: Box<[u8]>,
     entries: Box<[Entry]>,
     headers: Box<[(Slice, Slice)]>,
@@ -56,6 +58,18 @@ impl Batch {
     #[must_use]
     pub fn next_offset(&self) -> i64 {
         self.next_offset
+    }
+
+    /// When this process had read all of it; `None` where nobody noted that.
+    #[must_use]
+    pub fn read_at(&self) -> Option<Instant> {
+        self.read_at
+    }
+
+    /// The same batch, read at this moment.
+    #[must_use]
+    pub fn with_read_at(self, read_at: Instant) -> Self {
+        Self { read_at: Some(read_at), ..self }
     }
 
     /// How many records there are.
@@ -241,6 +255,7 @@ impl BatchBuilder {
         let batch = Batch {
             partition,
             next_offset,
+            read_at: None,
             bytes: self.bytes.as_slice().into(),
             entries,
             headers: self.headers.as_slice().into(),

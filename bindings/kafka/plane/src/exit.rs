@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use engine::spi::Plane;
 
@@ -88,6 +89,11 @@ pub trait TopicLog {
 
     /// The ends as far as this process knows without asking; `None` until the topic is known.
     fn known_ends(&self) -> Option<Ends>;
+
+    /// The ends that this process knew at `moment`, within the last seconds: whatever was appended
+    /// after it lies at or after them, and of what was appended before it perhaps the last. `None`
+    /// until the topic is known.
+    fn ends_at(&self, moment: Instant) -> Option<Ends>;
 
     /// Appends batches of `partition` from `offset` on to `out`, until their footprint passes
     /// `max_bytes`.

@@ -170,7 +170,7 @@ impl Producer {
             let Some(topic) = self.topic(record.topic) else { continue };
             let opaque = opened.opaque(record.append);
             self.taken += 1;
-            match topic.count() {
+            match topic.open_count() {
                 count if count > 0 && !self.waiting.contains_key(&record.topic) => {
                     self.send(&topic, count, &record, opaque);
                 }
@@ -193,7 +193,7 @@ impl Producer {
         let ids: Vec<u32> = self.waiting.keys().copied().collect();
         for id in ids {
             let Some(topic) = self.topic(id) else { continue };
-            let (count, fault) = (topic.count(), topic.fault());
+            let (count, fault) = (topic.open_count(), topic.fault());
             let waits_on = count == 0 && fault.is_none_or(|fault| fault == Fault::Unavailable);
             if waits_on {
                 continue;

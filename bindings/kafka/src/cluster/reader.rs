@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use engine::runtime::Clock;
 use engine::telemetry::Counter;
 use kafka_plane::{Batch, BatchBuilder, Record};
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -34,6 +35,7 @@ pub(super) struct Reader {
     queue: PartitionQueue<FetchContext>,
     /// Set by librdkafka when the queue is no longer empty.
     has_work: Arc<AtomicBool>,
+    clock: Clock,
 }
 
 /// What a drain came to.
@@ -62,7 +64,7 @@ impl Reader {
             flag.store(true, Ordering::Release);
             wake();
         });
-        Some(Self { topic, partition, queue, has_work })
+        Some(Self { topic, partition, queue, has_work, clock: Clock::new() })
     }
 
     /// Whether there may be something to drain; asking clears it.
@@ -104,7 +106,7 @@ impl Reader {
             }
         }
         if records > 0 {
-            let batch = builder.finish(self.partition.index);
+            let batch = builder.finish(self.partition.index).with_read_at(self.clock.now());
             counts.records.add(i64::from(batch.len()));
             counts.batches.increment();
             self.store(batch, builder, counts);

@@ -81,6 +81,8 @@ pub(crate) struct Topic {
     pub(crate) table: Table<Batch>,
     reading: AtomicU8,
     count: AtomicU32,
+    /// How many partitions are read.
+    read_count: AtomicU32,
     fault: Lock<Option<Fault>>,
     partitions: Lock<Partitions>,
     advanced: AtomicU64,
@@ -96,6 +98,7 @@ impl Topic {
             table: Table::default(),
             reading: AtomicU8::new(Reading::No as u8),
             count: AtomicU32::new(0),
+            read_count: AtomicU32::new(0),
             fault: Lock::new(None),
             partitions: Lock::new(Arc::new([])),
             advanced: AtomicU64::new(0),
@@ -129,6 +132,14 @@ impl Topic {
         self.count.load(Ordering::Acquire)
     }
 
+    /// Over how many partitions records are spread at this moment: 0 until that is known, and while
+    /// a log's start is being asked for, since what is appended from now on is to lie behind it.
+    pub(super) fn open_count(&self) -> u32 {
+        let is_starting =
+            self.reading() == Reading::Log && self.read_count.load(Ordering::Acquire) == 0;
+        if is_starting { 0 } else { self.count() }
+    }
+
     pub(super) fn set_count(&self, count: u32) {
         self.count.store(count, Ordering::Release);
     }
@@ -149,7 +160,9 @@ impl Topic {
     }
 
     pub(super) fn set_partitions(&self, partitions: Partitions) {
+        let count = u32::try_from(partitions.len()).unwrap_or(u32::MAX);
         *self.partitions.lock() = partitions;
+        self.read_count.store(count, Ordering::Release);
         self.advance();
     }
 

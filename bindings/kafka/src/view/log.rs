@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Instant;
 
 use engine::shared::LogRead;
 use kafka_plane::{Batch, Ends, Listener, Read, Then, TopicLog};
@@ -93,6 +94,15 @@ impl TopicLog for LogView {
             return None;
         }
         Some(partitions.iter().map(|partition| partition.log.end()).collect())
+    }
+
+    fn ends_at(&self, moment: Instant) -> Option<Ends> {
+        let partitions = self.topic.partitions();
+        if self.is_refused || partitions.is_empty() {
+            return None;
+        }
+        let is_later = |batch: &Batch| batch.read_at().is_some_and(|read_at| read_at > moment);
+        Some(partitions.iter().map(|partition| partition.log.end_before(is_later)).collect())
     }
 
     fn read(

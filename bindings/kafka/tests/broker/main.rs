@@ -273,6 +273,40 @@ fn a_partition_that_is_added_is_noticed_and_read_from_its_beginning() {
 }
 
 #[test]
+fn what_is_appended_since_a_known_topic_was_opened_lies_in_its_log() {
+    run(async {
+        create("opened", 1, &[]).await;
+        let lease = lease();
+        let worker = Worker::new(&lease);
+        worker.append(&[draft("opened", "k", Some(b"before"))]).await.unwrap();
+        let log = worker.exit.log("opened");
+        worker.append(&[draft("opened", "k", Some(b"after"))]).await.unwrap();
+        let found = worker.read(&log, 0, 1, 1).await;
+        assert_eq!(found[0].value.as_deref(), Some(&b"after"[..]));
+    });
+}
+
+#[test]
+fn the_ends_of_a_moment_are_known_afterwards() {
+    run(async {
+        create("moments", 1, &[]).await;
+        let lease = lease();
+        let worker = Worker::new(&lease);
+        let log = worker.exit.log("moments");
+        worker.ends(&log).await.unwrap();
+        let clock = engine::runtime::Clock::new();
+        let mut moments = vec![clock.now()];
+        for value in 0..3_u8 {
+            worker.append(&[draft("moments", "k", Some(&[value]))]).await.unwrap();
+            worker.read(&log, 0, i64::from(value), 1).await;
+            moments.push(clock.now());
+        }
+        let ends: Vec<i64> = moments.iter().map(|at| log.ends_at(*at).unwrap()[0]).collect();
+        assert_eq!(ends, [0, 1, 2, 3]);
+    });
+}
+
+#[test]
 fn a_topic_that_is_missing_is_refused_until_it_is_created() {
     run(async {
         let lease = lease();

@@ -106,7 +106,9 @@ impl Reader {
         self.is_asking.set(false);
         self.listen();
         if change == Change::OtherCluster {
-            *self.positions.borrow_mut() = self.log().known_ends().map(|ends| ends.to_vec());
+            let moment = self.hub.upgrade().map(|hub| hub.cx.reloaded_at());
+            let ends = moment.and_then(|moment| self.log().ends_at(moment));
+            *self.positions.borrow_mut() = ends.map(|ends| ends.to_vec());
         }
     }
 }

@@ -245,7 +245,10 @@ impl Member {
                 continue;
             }
             let is_begun = begun.is_some_and(|begun| Rc::ptr_eq(begun, reader));
-            let known = reader.log().known_ends().filter(|_| !is_begun);
+            // Workers apply a reload one after another, and what the first publishes by it is to
+            // reach those that follow.
+            let moment = hub.cx.reloaded_at();
+            let known = reader.log().ends_at(moment).filter(|_| !is_begun);
             let starts = match known {
                 Some(ends) => {
                     reader.place(&ends);

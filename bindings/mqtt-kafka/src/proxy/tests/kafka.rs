@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use kafka_plane::{
     Batch, BatchBuilder, Completion, Draft, Ends, Fault, KafkaExit, Limits, Listener, Producer,
@@ -50,6 +51,8 @@ pub(super) struct Kafka {
     pub(super) room: Cell<usize>,
     /// Whether appended records are thrown away.
     pub(super) discards: Cell<bool>,
+    /// When batches are read, for those to come; `None`: long ago.
+    pub(super) read_at: Cell<Option<Instant>>,
     wakers: RefCell<Vec<Waker>>,
     pub(super) faults: RefCell<BTreeMap<String, Fault>>,
 }
@@ -65,6 +68,7 @@ impl Kafka {
             appended: RefCell::default(),
             room: Cell::new(usize::MAX),
             discards: Cell::default(),
+            read_at: Cell::default(),
             wakers: RefCell::default(),
             faults: RefCell::default(),
         })
@@ -152,7 +156,11 @@ impl Kafka {
             }
             next += 1;
         }
-        let batch = Arc::new(builder.finish(u32::try_from(partition).unwrap()));
+        let batch = builder.finish(u32::try_from(partition).unwrap());
+        let batch = Arc::new(match self.read_at.get() {
+            Some(read_at) => batch.with_read_at(read_at),
+            None => batch,
+        });
         self.with(topic, |topic| {
             topic.batches[partition].push(batch);
             topic.ends[partition] = next;
@@ -299,6 +307,17 @@ impl TopicLog for Log {
 
     fn known_ends(&self) -> Option<Ends> {
         self.kafka.with(&self.topic, |topic| topic.is_known.then(|| Ends::from(topic.ends)))
+    }
+
+    fn ends_at(&self, moment: Instant) -> Option<Ends> {
+        self.kafka.with(&self.topic, |topic| {
+            let is_later = |batch: &Arc<Batch>| batch.read_at().is_some_and(|at| at > moment);
+            let end = |partition: usize| {
+                let mut ends = topic.batches[partition].iter().filter(|batch| is_later(batch));
+                ends.next().map_or(topic.ends[partition], |batch| batch.first_offset())
+            };
+            topic.is_known.then(|| (0..PARTITIONS).map(end).collect())
+        })
     }
 
     fn read(

@@ -160,6 +160,35 @@ fn a_replaced_exit_on_the_same_cluster_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_another_worker_published_by_a_reload_before_this_one_applied_it_is_delivered() {
+    on_worker(async {
+        let world = World::new();
+        let mut subscriber = world.subscriber("s", "r/#", Qos::AtLeastOnce);
+        let other = world.kafka.exit().log("routed");
+        let mut publisher = world.open("p");
+        world.reload(mapping(&[("x/#", "routed")]), &world.kafka);
+        world.kafka.run();
+        assert!(other.known_ends().is_some());
+        let stored = |value: &str| kafka::Stored {
+            key: "r/x".to_owned(),
+            value: Some(value.as_bytes().to_vec()),
+            headers: vec![],
+            timestamp: 0,
+            partition: 0,
+        };
+        // Read by the process before the reload, and after it.
+        world.kafka.append_batch("routed", 0, &[stored("before")]);
+        world.kafka.read_at.set(Some(world.hub.cx.clock().now()));
+        world.kafka.append_batch("routed", 0, &[stored("after")]);
+        world.kafka.run();
+        world.reload(mapping(&[("r/#", "routed")]), &world.kafka);
+        publisher.publish(&message("r/x", "last", Qos::AtLeastOnce)).unwrap();
+        world.kafka.run();
+        assert_eq!(subscriber.payloads(), ["after", "last"]);
+    });
+}
+
+#[test]
 fn another_cluster_is_read_from_its_end() {
     on_worker(async {
         let world = World::new();
