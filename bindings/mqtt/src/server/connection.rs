@@ -115,7 +115,13 @@ impl Connection {
         .await;
         self.inbound = None;
         self.end_session(&end);
-        if matches!(end, End::Server(..)) {
+        let has_last_words = match end {
+            End::Server(..) => true,
+            // What the client is told of packets before its DISCONNECT still goes out.
+            End::Client(_) => self.outbound.is_some(),
+            End::Lost => false,
+        };
+        if has_last_words {
             // Boxed, since only few connections come here.
             Box::pin(self.say_farewell()).await;
         }

@@ -67,7 +67,7 @@ pub(super) struct Server {
     pub(super) is_ticking: Cell<bool>,
     pub(super) is_retired: Cell<bool>,
     table: RefCell<Rc<Table>>,
-    /// Seconds of service, for keep alive.
+    /// Ticks of service, for keep alive.
     tick: Cell<u32>,
     /// Emptied within each poll that uses it, so that no connection owns one.
     events: RefCell<Vec<Event>>,

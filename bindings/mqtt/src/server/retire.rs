@@ -9,12 +9,15 @@ use super::node::Server;
 use super::registry::Order;
 
 /// The resolution of keep alive.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(250);
+
+/// Ticks of one and a half seconds.
+const TICKS: u32 = 6;
 
 /// Ticks of silence that a keep alive of `seconds` allows: one and a half times as long, and the
 /// tick that has begun when the silence does. 0 for none.
 pub(super) fn patience(seconds: u16) -> u32 {
-    if seconds == 0 { 0 } else { (u32::from(seconds) * 3).div_ceil(2) + 1 }
+    if seconds == 0 { 0 } else { u32::from(seconds) * TICKS + 1 }
 }
 
 impl Server {
@@ -33,8 +36,8 @@ impl Server {
         });
     }
 
-    /// A second has passed. Seconds in which the process did not run do not count, so that a
-    /// machine that slept does not lose its clients.
+    /// A tick has passed. Time in which the process did not run does not count, so that a machine
+    /// that slept does not lose its clients.
     fn sweep(&self) {
         let now = self.tick().wrapping_add(1);
         self.set_tick(now);
@@ -75,8 +78,9 @@ mod tests {
     #[test]
     fn silence_is_never_cut_short_by_the_resolution_of_the_clock() {
         assert_eq!(patience(0), 0);
-        assert_eq!(patience(10), 16);
-        assert_eq!(patience(11), 18);
-        assert_eq!(patience(u16::MAX), 98_304);
+        for seconds in [1, 10, 11, u16::MAX] {
+            let least = TICK * (patience(seconds) - 1);
+            assert_eq!(least.as_millis(), u128::from(seconds) * 1500);
+        }
     }
 }

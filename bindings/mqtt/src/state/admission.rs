@@ -7,9 +7,9 @@ use crate::wire::Connect;
 /// The longest client id, bytes.
 pub const MAX_CLIENT_ID: usize = 256;
 
-/// Keep alive times that the server agrees to, seconds; a 5.0 client that asks for another one is
-/// given the nearest.
-pub const KEEP_ALIVE: std::ops::RangeInclusive<u16> = 10..=1000;
+/// The longest keep alive time that the server agrees to, seconds; a 5.0 client that asks for a
+/// longer one is given this. There is no shortest: it costs nothing to be silent for less.
+pub const MAX_KEEP_ALIVE: u16 = 1000;
 
 /// The protocol versions that a binding accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +132,11 @@ fn keep_alive(version: Version, asked: u16) -> (u16, Option<u16>) {
     if asked == 0 {
         return (0, None);
     }
-    let agreed = asked.clamp(*KEEP_ALIVE.start(), *KEEP_ALIVE.end());
+    let agreed = asked.min(MAX_KEEP_ALIVE);
     match version {
         // [MQTT-3.2.2-21]
         Version::V5 => (agreed, (agreed != asked).then_some(agreed)),
-        Version::V311 => (agreed.max(asked), None),
+        Version::V311 => (asked, None),
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
     fn keep_alive_is_kept_within_bounds_and_a_5_0_client_is_told() {
         for (asked, v5, v311) in [
             (0, (0, None), (0, None)),
-            (1, (10, Some(10)), (10, None)),
+            (1, (1, None), (1, None)),
             (60, (60, None), (60, None)),
             (5000, (1000, Some(1000)), (5000, None)),
         ] {

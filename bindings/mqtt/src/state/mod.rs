@@ -7,7 +7,7 @@ mod pattern;
 mod requests;
 mod routes;
 
-pub use admission::{KEEP_ALIVE, MAX_CLIENT_ID, Terms, Versions, admit, stricter};
+pub use admission::{MAX_CLIENT_ID, MAX_KEEP_ALIVE, Terms, Versions, admit, stricter};
 pub use in_flight::{InFlight, Source};
 pub use inbound_acks::InboundAcks;
 pub use pattern::{ClientPattern, TopicPattern};

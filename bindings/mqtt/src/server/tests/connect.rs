@@ -173,7 +173,7 @@ fn connack_announces_what_the_server_keeps_to() {
     run(async {
         let bench = Bench::new();
         let mut connect = Connect::new(Version::V5, "c");
-        connect.keep_alive = 5;
+        connect.keep_alive = 5000;
         connect.clean_start = false;
         connect.properties.session_expiry = 60;
         connect.will = Some(WillView::new("wills/c", b"gone", Qos::AtLeastOnce, false));
@@ -187,7 +187,7 @@ fn connack_announces_what_the_server_keeps_to() {
                 0x24, 1, // Maximum QoS 1
                 0x27, 0, 0, 0x03, 0xE8, // Maximum Packet Size 1000
                 0x2A, 0, // Shared Subscription Available 0
-                0x13, 0, 10, // Server Keep Alive 10
+                0x13, 0x03, 0xE8, // Server Keep Alive 1000
             ])
             .await;
         assert_eq!(

@@ -101,6 +101,18 @@ fn disconnect_says_what_becomes_of_the_will() {
     });
 }
 
+/// [MQTT-3.1.4-5], [MQTT-3.12.4-1]
+#[test]
+fn what_was_sent_before_a_disconnect_is_answered() {
+    run(async {
+        let bench = Bench::new();
+        let mut client = bench.client(Version::V5, "c").await;
+        client.send(b"\xC0\x00\xC0\x00\xE0\x00").await;
+        client.expect(b"\xD0\x00\xD0\x00").await;
+        client.expect_close().await;
+    });
+}
+
 /// [MQTT-3.14.2-1], section 3.14.2.2.2
 #[test]
 fn a_disconnect_that_clients_may_not_send_is_a_protocol_error() {
