@@ -167,6 +167,11 @@ impl WorkerCx {
         }
     }
 
+    /// Counts a generation, as a reload does. For tests of one binding.
+    pub fn begin_generation(&self) {
+        self.set_generation(self.generation() + 1, self.clock().now());
+    }
+
     pub(crate) fn raised(&self, key: usize) {
         let Some((signal, on_raise)) = self.0.signals.borrow().get(key).cloned() else { return };
         signal.clear();

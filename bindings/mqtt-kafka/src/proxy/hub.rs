@@ -13,11 +13,11 @@ use slab::Slab;
 
 use super::counters::Counters;
 use super::dispatch::Scratch;
-use super::marks::Marks;
 use super::member::Member;
 use super::publish::Destinations;
 use super::reader::Reader;
 use super::ring::Spares;
+use super::shared::Shared;
 use super::upstream::Upstream;
 use crate::state::Mapping;
 
@@ -37,7 +37,7 @@ pub(crate) struct Hub {
     pub(super) name: NodeName,
     pub(super) cx: WorkerCx,
     pub(super) counters: Counters,
-    pub(super) marks: Arc<Marks>,
+    pub(super) shared: Arc<Shared>,
     pub(super) spares: Spares,
     pub(super) scratch: RefCell<Scratch>,
     pub(super) destinations: RefCell<Destinations>,
@@ -62,7 +62,7 @@ impl Hub {
         cx: &WorkerCx,
         mapping: Arc<Mapping>,
         exits: Vec<(NodeName, Link<Kafka>)>,
-        marks: Arc<Marks>,
+        shared: Arc<Shared>,
     ) -> Rc<Self> {
         let open = |(name, link)| Rc::new(Upstream::new(name, link, &mapping.retained));
         let upstreams: Rc<[Rc<Upstream>]> = exits.into_iter().map(open).collect();
@@ -70,7 +70,7 @@ impl Hub {
             name: name.clone(),
             cx: cx.clone(),
             counters: Counters::new(cx, name),
-            marks,
+            shared,
             spares: Spares::default(),
             scratch: RefCell::default(),
             destinations: RefCell::default(),

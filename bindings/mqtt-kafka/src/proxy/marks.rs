@@ -54,7 +54,7 @@ impl Hub {
     /// Whether a live message was published with RETAIN.
     pub(super) fn was_retained(&self, reader: &Reader, live: &View) -> bool {
         let publish = live.publish();
-        if self.marks.holds(publish.topic, live.timestamp(), publish.payload) {
+        if self.shared.marks.holds(publish.topic, live.timestamp(), publish.payload) {
             return true;
         }
         let retained = reader.upstream.retained().get(publish.topic.as_bytes());

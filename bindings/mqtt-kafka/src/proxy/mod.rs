@@ -4,7 +4,7 @@
 //! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
 //! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`: the RETAIN flag.
-//! - `reload`: a new mapping, a replaced exit, the end.
+//! - `reload`, `leave`: a new mapping, a replaced exit, the end; `shared`: what workers share.
 
 mod catch_up;
 mod counters;
@@ -12,6 +12,7 @@ mod dispatch;
 mod events;
 mod holding;
 mod hub;
+mod leave;
 mod marks;
 mod member;
 mod publish;
@@ -21,6 +22,7 @@ mod retained;
 mod ring;
 mod run;
 mod session;
+mod shared;
 mod subscribe;
 mod upstream;
 
@@ -28,5 +30,5 @@ mod upstream;
 mod tests;
 
 pub(crate) use hub::Hub;
-pub(crate) use marks::Marks;
 pub(crate) use session::MqttKafka;
+pub(crate) use shared::Shared;

@@ -39,6 +39,12 @@ impl Destinations {
 }
 
 impl Hub {
+    /// The token of an append: the ticket of its answer, and the generation that it is counted
+    /// under while it is on its way.
+    fn token(&self, ticket: Ticket) -> u64 {
+        (self.cx.generation() << Ticket::BITS) | u64::from(ticket)
+    }
+
     fn destination(&self, topic: &str) -> Option<Rc<Destination>> {
         let mut known = self.destinations.borrow_mut();
         if let Some(destination) = known.0.get(topic) {
@@ -86,7 +92,7 @@ impl Hub {
         // The two are recognised as one publish by their time.
         let millis = self.cx.clock().unix_millis();
         let message = Draft { timestamp: Some(millis), ..message };
-        self.marks.note(publish.topic, millis, publish.payload);
+        self.shared.marks.note(publish.topic, millis, publish.payload);
         let table = destination.upstream.retained();
         let value = Some(publish.payload).filter(|payload| !payload.is_empty());
         let retained = Draft { topic: table.topic(), value, ..message };
@@ -102,8 +108,9 @@ impl Hub {
             None => Err(Fault::Refused("no route takes its topic")),
             Some(destination) => {
                 let owner = Rc::new(WillOutcome { hub: Rc::clone(self), client: client_id.into() });
-                let completion = Completion { owner, token: 0 };
+                let completion = Completion { owner, token: self.token(0) };
                 self.append(&destination, &publish, None, Some(completion))
+                    .inspect(|()| self.shared.underway.enter(self.cx.generation()))
             }
         };
         match outcome {
@@ -224,11 +231,14 @@ impl Member {
         }
         let completion = (ticket != 0).then(|| self.this.upgrade()).flatten();
         let is_awaited = completion.is_some();
-        let completion = completion.map(|owner| Completion { owner, token: u64::from(ticket) });
+        let completion = completion.map(|owner| Completion { owner, token: hub.token(ticket) });
         match hub.append(&destination, publish, Some(&self.client_id), completion) {
             Ok(()) => {
                 hub.counters.publishes_appended.increment();
-                self.unanswered.set(self.unanswered.get() + usize::from(is_awaited));
+                if is_awaited {
+                    self.unanswered.set(self.unanswered.get() + 1);
+                    hub.shared.underway.enter(hub.cx.generation());
+                }
                 Ok(())
             }
             Err(fault) if publish.qos == Qos::AtMostOnce => {
@@ -247,6 +257,11 @@ impl Member {
     }
 }
 
+/// The ticket of a token and, as far as they are told apart, the generation.
+fn of_token(token: u64) -> (Ticket, u64) {
+    (Ticket::try_from(token & u64::from(Ticket::MAX)).unwrap_or_default(), token >> Ticket::BITS)
+}
+
 /// The code of PUBACK for a fault, among those that PUBACK may have [MQTT-3.4.2-1].
 fn reason_of(fault: Fault) -> ReasonCode {
     match fault {
@@ -260,7 +275,9 @@ fn reason_of(fault: Fault) -> ReasonCode {
 
 impl Appended for Member {
     fn appended(&self, token: u64, outcome: Result<(), Fault>) {
+        let (ticket, generation) = of_token(token);
         self.unanswered.set(self.unanswered.get().saturating_sub(1));
+        self.hub.shared.underway.leave(generation);
         let reason = match outcome {
             Ok(()) => ReasonCode::SUCCESS,
             Err(fault) => {
@@ -268,8 +285,6 @@ impl Appended for Member {
                 reason_of(fault)
             }
         };
-        // A token is a ticket.
-        let ticket = Ticket::try_from(token).unwrap_or_default();
         self.state.borrow_mut().answers.push(Event::Published { ticket, reason });
         self.wake();
     }
@@ -282,7 +297,8 @@ struct WillOutcome {
 }
 
 impl Appended for WillOutcome {
-    fn appended(&self, _: u64, outcome: Result<(), Fault>) {
+    fn appended(&self, token: u64, outcome: Result<(), Fault>) {
+        self.hub.shared.underway.leave(of_token(token).1);
         if let Err(fault) = outcome {
             self.hub.will_failed(&self.client, fault);
         }

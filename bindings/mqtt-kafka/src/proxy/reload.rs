@@ -15,10 +15,6 @@ use super::reader::Reader;
 use super::upstream::{Change, Upstream, hold};
 use crate::state::Mapping;
 
-/// How long a log that a reload took from a subscription is still read for it: what was published
-/// under the old mapping is on its way.
-pub(super) const LINGER: Duration = Duration::from_millis(500);
-
 /// How long until a log that a reload asks for, and that cannot be read, is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
@@ -52,13 +48,7 @@ impl Hub {
         for member in self.members() {
             member.begin_again();
         }
-        let hub = Rc::downgrade(self);
-        self.cx.spawn(async move {
-            tokio::time::sleep(LINGER).await;
-            if let Some(hub) = hub.upgrade() {
-                hub.members().iter().for_each(|member| member.drop_leaving(number));
-            }
-        });
+        self.leave_later(number);
     }
 
     /// Moves the subscriptions of all sessions to the logs that they are served from now.
@@ -273,19 +263,6 @@ impl Member {
             );
         }
         state.held.insert(Rc::clone(filter), held);
-    }
-
-    /// Leaves the logs that the reload `number`, or one before, took from subscriptions.
-    fn drop_leaving(&self, number: u64) {
-        for (filter, held) in &mut self.state.borrow_mut().held {
-            held.leaving.retain(|(target, since)| {
-                let stays = *since > number;
-                if !stays {
-                    target.reader.subscriptions.borrow_mut().remove(filter, self.key);
-                }
-                stays
-            });
-        }
     }
 
     /// Offsets of this log mean other records now.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::proxy::reload::{LINGER, RETRY};
+use crate::proxy::leave::LINGER;
+use crate::proxy::reload::RETRY;
 
 /// Publishes numbered messages, some before and some after each step.
 struct Stream {
@@ -57,6 +58,33 @@ fn a_new_route_moves_subscriptions_and_loses_nothing_on_the_way() {
     });
 }
 
+/// Until logs that are not wanted any more are left.
+async fn linger(world: &World) {
+    for _ in 0..3 {
+        tokio::time::sleep(LINGER).await;
+        world.kafka.run();
+    }
+    tokio::time::sleep(LINGER).await;
+}
+
+#[test]
+fn what_kafka_takes_long_to_accept_arrives_after_its_log_was_taken_from_a_subscription() {
+    on_worker(async {
+        let world = World::with(mapping(&[("r/#", "routed")]));
+        let mut subscriber = world.subscriber("s", "r/#", Qos::AtLeastOnce);
+        let mut publisher = world.open("p");
+        publisher.publish(&message("r/x", "slow", Qos::AtLeastOnce)).unwrap();
+        world.hub.cx.begin_generation();
+        world.reload(mapping(&[]), &world.kafka);
+        tokio::time::sleep(LINGER * 4).await;
+        world.kafka.run();
+        assert_eq!(subscriber.payloads(), ["slow"]);
+        linger(&world).await;
+        let topics: Vec<_> = world.hub.readers().iter().map(|r| r.topic.to_string()).collect();
+        assert_eq!(topics, ["messages"]);
+    });
+}
+
 #[test]
 fn a_log_that_is_no_longer_wanted_is_left() {
     on_worker(async {
@@ -67,12 +95,12 @@ fn a_log_that_is_no_longer_wanted_is_left() {
         };
         assert_eq!(topics(), ["routed", "messages"]);
         world.reload(mapping(&[]), &world.kafka);
-        tokio::time::sleep(LINGER * 2).await;
+        linger(&world).await;
         assert_eq!(topics(), ["messages"]);
         let mut none = mapping(&[]);
         none.routes.clear();
         world.reload(none, &world.kafka);
-        tokio::time::sleep(LINGER * 2).await;
+        linger(&world).await;
         assert!(topics().is_empty());
         assert_eq!(world.hub.counters.subscriptions_unrouted.value(), 1);
         // The subscription is still held: a later reload serves it again.

@@ -1,0 +1,11 @@
+//! What the workers of a binding share.
+
+use super::leave::Underway;
+use super::marks::Marks;
+
+/// What the workers of a binding share, over its reloads.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(super) marks: Marks,
+    pub(super) underway: Underway,
+}
