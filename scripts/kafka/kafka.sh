@@ -7,6 +7,7 @@
 #   kafka.sh address DIR        print host:port of the running broker; exit status 1 if it does not run
 #   kafka.sh stop DIR           stop it (SIGTERM, waits)
 #   kafka.sh kill DIR           kill -9, as a crash would
+#   kafka.sh classpath          print the class path of Kafka's jars, for a program of one's own
 #   kafka.sh cli CLASS ...      an admin tool, e.g. `cli org.apache.kafka.tools.TopicCommand --bootstrap-server …`
 #
 # PORT 0 or none: a free port, kept for DIR. A second `start` on the same DIR continues with its data.
@@ -140,6 +141,7 @@ case "${1:-} $#" in
   "address 2") alive "$2" || exit 1; read -r port _ < "$2/ports"; echo "127.0.0.1:$port" ;;
   "stop 2") finish "$2" TERM ;;
   "kill 2") finish "$2" KILL ;;
+  "classpath 1") fetch; echo "$here:$libs/*" ;;
   "cli "*) fetch; shift; java_run 256m -Dkafka.log.level=WARN "$@" ;;
-  *) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

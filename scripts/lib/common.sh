@@ -46,13 +46,18 @@ need_rust() {
   channel=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' "$root/rust-toolchain.toml")
   have cargo || PATH=$HOME/.cargo/bin:$PATH
   if ! have cargo && apt-cache policy rustup 2> /dev/null | grep -q 'Candidate: [0-9]'; then need "have rustup" rustup; fi
-  help="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain $channel -c clippy -c rustfmt"
-  have cargo || die "Rust $channel is missing; run: $help"
+  help="curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --no-modify-path --profile minimal --default-toolchain $channel -c clippy -c rustfmt"
+  if ! have cargo && ! have rustup; then
+    need "have curl" curl
+    say "installing Rust $channel with rustup, into ~/.cargo and ~/.rustup"
+    bash -o pipefail -c "$help" >&2 < /dev/null || die "could not install Rust $channel (see above); install it and run again, e.g.: $help"
+  fi
   if have rustup && ! rustup run "$channel" rustc --version > /dev/null 2>&1; then
     say "installing Rust $channel"
     rustup toolchain install "$channel" --profile minimal -c clippy -c rustfmt >&2 \
       || die "rustup could not install Rust $channel (see above)"
   fi
+  have cargo || die "Rust $channel is missing; run: $help"
   case "$(cd "$root" && rustc --version 2>&1)" in
     "rustc $channel "*) ;;
     *) die "this tree is built with Rust $channel, and here is: $(cd "$root" && rustc --version 2>&1 | head -n 1); run: $help" ;;

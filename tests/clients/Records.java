@@ -1,0 +1,241 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintWriter;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.PartitionInfo;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.apache.kafka.common.utils.Utils;
+
+/**
+ * Reads and writes Kafka records for the tests with Kafka's own client, which shares no code with
+ * what they test.
+ *
+ * <p>{@code java -cp KAFKA_JARS Records.java HOST:PORT} listens on a free port of loopback and prints
+ * it. Each connection sends one JSON command a line and gets one JSON answer a line. Bytes are
+ * hexadecimal; null is null. Ends with standard input.
+ *
+ * <ul>
+ *   <li>{"do": "create", "topics": [{"name", "partitions", "config": {}}]}
+ *   <li>{"do": "delete", "topics": [NAME]}
+ *   <li>{"do": "topics"}: the names of all
+ *   <li>{"do": "produce", "records": [{"topic", "partition", "timestamp", "key", "value", "headers":
+ *       [[NAME, VALUE]]}]}: answered when all are written by acks=all
+ *   <li>{"do": "read", "topics": [NAME], "at_least": N, "timeout_ms": M}: everything from the
+ *       first offset to the end at the time of the question, and on until there are N records or M
+ *       has passed
+ * </ul>
+ */
+public final class Records {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final HexFormat HEX = HexFormat.of();
+
+    private final String servers;
+    private final Admin admin;
+    private final KafkaProducer<byte[], byte[]> producer;
+
+    private Records(String servers) {
+        this.servers = servers;
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", servers);
+        admin = Admin.create(properties);
+        properties.put("acks", "all");
+        properties.put("linger.ms", "0");
+        producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    public static void main(String[] arguments) throws IOException {
+        Records records = new Records(arguments[0]);
+        ServerSocket listener = new ServerSocket(0, 64, InetAddress.getLoopbackAddress());
+        Thread input = new Thread(() -> {
+            try {
+                while (System.in.read() >= 0) {}
+            } catch (IOException e) {
+                // Ends as well.
+            }
+            Runtime.getRuntime().halt(0);
+        });
+        input.start();
+        System.out.println(listener.getLocalPort());
+        System.out.flush();
+        while (true) {
+            Socket socket = listener.accept();
+            Thread thread = new Thread(() -> records.serve(socket));
+            thread.setDaemon(true);
+            thread.start();
+        }
+    }
+
+    private void serve(Socket socket) {
+        try (socket;
+                KafkaConsumer<byte[], byte[]> consumer = consumer();
+                BufferedReader in = new BufferedReader(
+                        new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8));
+                PrintWriter out = new PrintWriter(socket.getOutputStream(), true, StandardCharsets.UTF_8)) {
+            for (String line = in.readLine(); line != null; line = in.readLine()) {
+                ObjectNode answer = JSON.createObjectNode();
+                try {
+                    JsonNode command = JSON.readTree(line);
+                    switch (command.get("do").asText()) {
+                        case "create" -> create(command);
+                        case "delete" -> admin.deleteTopics(names(command)).all().get();
+                        case "topics" -> answer.set("topics", JSON.valueToTree(admin.listTopics().names().get()));
+                        case "produce" -> answer.set("offsets", produce(command));
+                        case "read" -> answer.set("records", read(consumer, command));
+                        default -> throw new IllegalArgumentException("unknown command: " + line);
+                    }
+                } catch (Exception e) {
+                    answer.put("error", e.toString());
+                }
+                out.println(JSON.writeValueAsString(answer));
+            }
+        } catch (IOException e) {
+            // The test has ended.
+        }
+    }
+
+    private KafkaConsumer<byte[], byte[]> consumer() {
+        Properties properties = new Properties();
+        properties.put("bootstrap.servers", servers);
+        properties.put("enable.auto.commit", "false");
+        properties.put("allow.auto.create.topics", "false");
+        properties.put("fetch.max.wait.ms", "50");
+        return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    private void create(JsonNode command) throws Exception {
+        List<NewTopic> topics = new ArrayList<>();
+        for (JsonNode topic : command.get("topics")) {
+            Map<String, String> config = new HashMap<>();
+            topic.get("config").properties().forEach(e -> config.put(e.getKey(), e.getValue().asText()));
+            topics.add(new NewTopic(topic.get("name").asText(), topic.get("partitions").asInt(), (short) 1)
+                    .configs(config));
+        }
+        admin.createTopics(topics).all().get();
+        // The controller has them; the broker hears of them a little later.
+        List<String> names = topics.stream().map(NewTopic::name).toList();
+        for (long deadline = System.nanoTime() + 30_000_000_000L; ; Thread.sleep(5)) {
+            try {
+                admin.describeTopics(names).allTopicNames().get();
+                return;
+            } catch (ExecutionException e) {
+                boolean isEarly = e.getCause() instanceof UnknownTopicOrPartitionException;
+                if (!isEarly || System.nanoTime() > deadline) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private ArrayNode produce(JsonNode command) throws Exception {
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
+        for (JsonNode record : command.get("records")) {
+            List<Header> headers = new ArrayList<>();
+            if (record.has("headers")) {
+                for (JsonNode header : record.get("headers")) {
+                    headers.add(new RecordHeader(header.get(0).asText(), bytes(header.get(1))));
+                }
+            }
+            Integer partition = record.hasNonNull("partition") ? record.get("partition").asInt() : null;
+            Long timestamp = record.hasNonNull("timestamp") ? record.get("timestamp").asLong() : null;
+            sent.add(producer.send(new ProducerRecord<>(record.get("topic").asText(), partition, timestamp,
+                    bytes(record.get("key")), bytes(record.get("value")), headers)));
+        }
+        ArrayNode offsets = JSON.createArrayNode();
+        for (Future<RecordMetadata> future : sent) {
+            offsets.add(future.get().offset());
+        }
+        return offsets;
+    }
+
+    private static ArrayNode read(KafkaConsumer<byte[], byte[]> consumer, JsonNode command) {
+        List<TopicPartition> partitions = new ArrayList<>();
+        Map<String, Integer> counts = new HashMap<>();
+        for (String topic : names(command)) {
+            List<PartitionInfo> infos = consumer.partitionsFor(topic);
+            counts.put(topic, infos.size());
+            for (PartitionInfo info : infos) {
+                partitions.add(new TopicPartition(topic, info.partition()));
+            }
+        }
+        consumer.assign(partitions);
+        consumer.seekToBeginning(partitions);
+        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+        int wanted = command.path("at_least").asInt(0);
+        long deadline = System.nanoTime() + command.path("timeout_ms").asLong(10_000) * 1_000_000;
+        ArrayNode records = JSON.createArrayNode();
+        while (System.nanoTime() < deadline) {
+            boolean complete = records.size() >= wanted
+                    && ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
+            if (complete) {
+                break;
+            }
+            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(100))) {
+                records.add(describe(record, counts.get(record.topic())));
+            }
+        }
+        return records;
+    }
+
+    private static ObjectNode describe(ConsumerRecord<byte[], byte[]> record, int partitions) {
+        ObjectNode node = JSON.createObjectNode();
+        node.put("topic", record.topic());
+        node.put("partition", record.partition());
+        node.put("offset", record.offset());
+        node.put("timestamp", record.timestamp());
+        node.put("timestamp_type", record.timestampType().toString());
+        node.put("key", hex(record.key()));
+        node.put("value", hex(record.value()));
+        if (record.key() != null) {
+            // What Kafka's own producer would choose for the key.
+            node.put("partition_of_key", Utils.toPositive(Utils.murmur2(record.key())) % partitions);
+        }
+        ArrayNode headers = node.putArray("headers");
+        for (Header header : record.headers()) {
+            headers.addArray().add(header.key()).add(hex(header.value()));
+        }
+        return node;
+    }
+
+    private static List<String> names(JsonNode command) {
+        List<String> names = new ArrayList<>();
+        command.get("topics").forEach(name -> names.add(name.asText()));
+        return names;
+    }
+
+    private static byte[] bytes(JsonNode node) {
+        return node == null || node.isNull() ? null : HEX.parseHex(node.asText());
+    }
+
+    private static String hex(byte[] bytes) {
+        return bytes == null ? null : HEX.formatHex(bytes);
+    }
+}

@@ -1,0 +1,183 @@
+"""One paho-mqtt client, driven by JSON commands on standard input.
+
+Each line in is a command, each line out an event; bytes are hexadecimal. mqttjs_client.cjs takes
+and gives the same, so that one test runs with both.
+
+  {"do": "connect", "host", "port", "version": 4 | 5, "client_id", "clean", "keep_alive", "will",
+   "properties"}                        {"event": "connack", "code", "session_present", "properties"}
+  {"do": "subscribe", "filters": [{"filter", "qos", "no_local", "retain_as_published",
+   "retain_handling"}], "identifier"}   {"event": "suback", "codes"}
+  {"do": "unsubscribe", "filters"}      {"event": "unsuback"}
+  {"do": "publish", "topic", "payload", "qos", "retain", "properties"}
+                                        {"event": "published", "code"}
+  {"do": "publish_many", "topic", "qos", "count"}: payloads 0, 1, 2, ... in decimal
+                                        {"event": "published_all", "count"}
+  {"do": "disconnect", "reason"}        {"event": "closed", "code"}
+  {"event": "message", "topic", "payload", "qos", "retain", "dup", "properties"}
+"""
+
+import json
+import sys
+import threading
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+NAMES = {
+    "payload_format": "PayloadFormatIndicator",
+    "message_expiry": "MessageExpiryInterval",
+    "content_type": "ContentType",
+    "response_topic": "ResponseTopic",
+    "correlation_data": "CorrelationData",
+    "user": "UserProperty",
+    "identifiers": "SubscriptionIdentifier",
+    "will_delay": "WillDelayInterval",
+    "session_expiry": "SessionExpiryInterval",
+    "receive_maximum": "ReceiveMaximum",
+    "maximum_packet_size": "MaximumPacketSize",
+    "maximum_qos": "MaximumQoS",
+    "assigned_client_id": "AssignedClientIdentifier",
+    "server_keep_alive": "ServerKeepAlive",
+    "reason_string": "ReasonString",
+}
+
+output = threading.Lock()
+
+
+def emit(event, **fields):
+    with output:
+        print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def properties(packet, values):
+    result = Properties(packet)
+    for name, value in (values or {}).items():
+        if name == "correlation_data":
+            value = bytes.fromhex(value)
+        if name == "user":
+            value = [tuple(pair) for pair in value]
+        setattr(result, NAMES[name], value)
+    return result
+
+
+def described(values):
+    result = {}
+    for name, word in NAMES.items():
+        value = getattr(values, word, None) if values is not None else None
+        if value is None:
+            continue
+        if isinstance(value, bytes):
+            value = value.hex()
+        result[name] = value
+    return result
+
+
+class Driver:
+    def __init__(self):
+        self.client = None
+        self.five = False
+        self.pending = {}
+        self.many = None
+        self.lock = threading.Lock()
+
+    def connect(self, command):
+        self.five = command["version"] == 5
+        client_id = command.get("client_id", "")
+        arguments = {"client_id": client_id, "protocol": mqtt.MQTTv5 if self.five else mqtt.MQTTv311}
+        if not self.five:
+            arguments["clean_session"] = command.get("clean", True)
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, **arguments)
+        client.on_connect = self.on_connect
+        client.on_message = self.on_message
+        client.on_subscribe = lambda c, u, mid, codes, p: emit("suback", codes=[code.value for code in codes])
+        client.on_unsubscribe = lambda c, u, mid, codes, p: emit("unsuback", codes=[code.value for code in codes])
+        client.on_publish = self.on_publish
+        client.on_disconnect = lambda c, u, flags, code, p: emit("closed", code=code.value)
+        client.max_inflight_messages_set(1000)
+        client.max_queued_messages_set(0)
+        will = command.get("will")
+        if will:
+            more = {"properties": properties(PacketTypes.WILLMESSAGE, will.get("properties"))} if self.five else {}
+            client.will_set(will["topic"], bytes.fromhex(will["payload"]), will.get("qos", 0), will.get("retain", False), **more)
+        more = {}
+        if self.five:
+            more["clean_start"] = command.get("clean", True)
+            more["properties"] = properties(PacketTypes.CONNECT, command.get("properties"))
+        self.client = client
+        client.connect(command["host"], command["port"], command.get("keep_alive", 60), **more)
+        client.loop_start()
+
+    def on_connect(self, client, userdata, flags, code, values):
+        emit("connack", code=code.value, session_present=flags.session_present, properties=described(values))
+        if code.is_failure:
+            client.disconnect()
+
+    def on_message(self, client, userdata, message):
+        emit(
+            "message",
+            topic=message.topic,
+            payload=message.payload.hex(),
+            qos=message.qos,
+            retain=message.retain,
+            dup=message.dup,
+            properties=described(message.properties),
+        )
+
+    def on_publish(self, client, userdata, mid, code, values):
+        with self.lock:
+            if self.many is None:
+                emit("published", code=code.value)
+                return
+            self.many[0] -= 1
+            if self.many[0] > 0:
+                return
+            count = self.many[1]
+            self.many = None
+        emit("published_all", count=count)
+
+    def subscribe(self, command):
+        filters = []
+        for each in command["filters"]:
+            if self.five:
+                options = SubscribeOptions(
+                    qos=each.get("qos", 0),
+                    noLocal=each.get("no_local", False),
+                    retainAsPublished=each.get("retain_as_published", False),
+                    retainHandling=each.get("retain_handling", 0),
+                )
+            else:
+                options = each.get("qos", 0)
+            filters.append((each["filter"], options))
+        more = {}
+        if command.get("identifier"):
+            more["properties"] = properties(PacketTypes.SUBSCRIBE, {"identifiers": command["identifier"]})
+        self.client.subscribe(filters, **more)
+
+    def unsubscribe(self, command):
+        self.client.unsubscribe(command["filters"])
+
+    def publish(self, command):
+        more = {"properties": properties(PacketTypes.PUBLISH, command.get("properties"))} if self.five else {}
+        payload = bytes.fromhex(command.get("payload", ""))
+        self.client.publish(command["topic"], payload, command.get("qos", 0), command.get("retain", False), **more)
+
+    def publish_many(self, command):
+        with self.lock:
+            self.many = [command["count"], command["count"]]
+        for number in range(command["count"]):
+            self.client.publish(command["topic"], str(number), command.get("qos", 0))
+
+    def disconnect(self, command):
+        if self.five:
+            self.client.disconnect(reasoncode=ReasonCode(PacketTypes.DISCONNECT, identifier=command.get("reason", 0)))
+        else:
+            self.client.disconnect()
+
+
+driver = Driver()
+for line in sys.stdin:
+    command = json.loads(line)
+    getattr(driver, command["do"])(command)

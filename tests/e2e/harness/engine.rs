@@ -1,0 +1,395 @@
+//! The built binary, on a configuration of its own and topics of its own.
+
+use std::cell::{Cell, RefCell};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::kafka::{Topics, kafka, stand_in, text};
+use super::process::{PATIENCE, Process};
+
+/// Whether mosquitto stands in for the engine, to check the tests themselves:
+/// `ZILLA_TEST_BROKER=mosquitto`.
+pub(crate) fn is_stand_in() -> bool {
+    std::env::var_os("ZILLA_TEST_BROKER").is_some_and(|broker| broker == "mosquitto")
+}
+
+/// Ends a test that asks for what only the engine has, where mosquitto stands in for it.
+macro_rules! engine_only {
+    () => {
+        if crate::harness::is_stand_in() {
+            return;
+        }
+    };
+}
+pub(crate) use engine_only;
+
+/// A configuration. `@name` in the pieces stands for this test's Kafka topic `name`.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    /// Worker threads.
+    pub(crate) workers: usize,
+    /// The ports of the tcp binding; 0: a free one.
+    pub(crate) ports: Vec<u16>,
+    /// Lines of the mqtt binding, indented by four.
+    pub(crate) mqtt: String,
+    /// Lines of the routes of the mqtt-kafka binding, indented by six.
+    pub(crate) routes: String,
+    /// The topic for messages without a route.
+    pub(crate) messages: String,
+    /// More Kafka topics to create.
+    pub(crate) topics: Vec<&'static str>,
+}
+
+impl Setup {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            ports: vec![0],
+            mqtt: String::new(),
+            routes: String::new(),
+            messages: "@messages".to_owned(),
+            topics: Vec::new(),
+        }
+    }
+
+    pub(crate) fn with_topics(mut self, topics: &[&'static str]) -> Self {
+        self.topics.extend(topics);
+        self
+    }
+
+    /// Adds a route of the mqtt-kafka binding that sends `filter` to the Kafka topic `messages`.
+    pub(crate) fn with_route(mut self, filter: &str, messages: &str) -> Self {
+        self.routes += &format!(
+            "      - when:\n          - publish:\n              - topic: {filter}\n          \
+             - subscribe:\n              - topic: {filter}\n        with:\n          \
+             messages: {messages}\n        exit: cache\n"
+        );
+        self
+    }
+
+    /// The text of the file, before topic names are put in.
+    pub(crate) fn yaml(&self) -> String {
+        let Self { ports, mqtt, messages, .. } = self;
+        let routes = match &*self.routes {
+            "" => String::new(),
+            routes => format!("    routes:\n{routes}"),
+        };
+        format!(
+            "\
+name: test
+bindings:
+  tcp:
+    type: tcp
+    kind: server
+    options:
+      host: 127.0.0.1
+      port: {ports:?}
+    exit: mqtt
+  mqtt:
+    type: mqtt
+    kind: server
+{mqtt}    exit: mapping
+  mapping:
+    type: mqtt-kafka
+    kind: proxy
+    options:
+      topics:
+        sessions: \"@sessions\"
+        messages: \"{messages}\"
+        retained: \"@retained\"
+{routes}    exit: cache
+  cache:
+    type: kafka
+    kind: cache_client
+    exit: log
+  log:
+    type: kafka
+    kind: cache_server
+    options:
+      bootstrap:
+        - \"@messages\"
+        - \"@retained\"
+    exit: kafka
+  kafka:
+    type: kafka
+    kind: client
+    options:
+      servers:
+        - ${{{{env.KAFKA_BOOTSTRAP_SERVER}}}}
+"
+        )
+    }
+
+    /// Starts the engine on this configuration.
+    pub(crate) fn start(&self) -> Engine {
+        Engine::start(self)
+    }
+}
+
+/// A running engine.
+pub(crate) struct Engine {
+    /// The port of its first listener.
+    pub(crate) port: u16,
+    /// The topics in Kafka.
+    pub(crate) topics: RefCell<Topics>,
+    /// The configuration file.
+    pub(crate) file: PathBuf,
+    workers: usize,
+    process: Process,
+    errors: Receiver<String>,
+    events: RefCell<Vec<Value>>,
+    read: Cell<usize>,
+    _directory: TempDir,
+}
+
+/// An engine with one worker or more, on the plain configuration.
+pub(crate) fn engine(workers: usize) -> Engine {
+    Setup::new(workers).start()
+}
+
+/// A `zilla` command: of the binary that was built with the tests, or of another one, a release
+/// build for instance, that `ZILLA_TEST_BINARY` names.
+pub(crate) fn zilla(arguments: &[&str]) -> Command {
+    let built = || env!("CARGO_BIN_EXE_zilla").into();
+    let mut command = Command::new(std::env::var_os("ZILLA_TEST_BINARY").unwrap_or_else(built));
+    command.args(arguments);
+    command
+}
+
+/// What a `zilla` command printed.
+pub(crate) fn run_zilla(arguments: &[&str]) -> Output {
+    zilla(arguments).stdin(Stdio::null()).output().expect("run zilla")
+}
+
+impl Engine {
+    fn start(setup: &Setup) -> Self {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let file = directory.path().join("zilla.yaml");
+        if is_stand_in() {
+            return Self::stand_in(directory, file);
+        }
+        let topics = Topics::create(&setup.topics);
+        std::fs::write(&file, fill(&setup.yaml(), &topics)).unwrap();
+        let (process, errors, port) = launch(&file, setup.workers);
+        let engine = Self {
+            port,
+            topics: RefCell::new(topics),
+            file,
+            workers: setup.workers,
+            process,
+            errors,
+            events: RefCell::default(),
+            read: Cell::new(0),
+            _directory: directory,
+        };
+        // Written before it was ready, but perhaps not read yet.
+        engine.event_named("config.reload.applied");
+        engine
+    }
+
+    /// Ends the engine and starts it again, on the same file and topics.
+    pub(crate) fn restart(&mut self) {
+        self.signal("TERM");
+        let (status, events) = self.end();
+        assert!(status.success(), "{events:#?}");
+        (self.process, self.errors, self.port) = launch(&self.file, self.workers);
+        self.read.set(0);
+        self.event_named("config.reload.applied");
+    }
+
+    fn stand_in(directory: TempDir, file: PathBuf) -> Self {
+        let port = free_port();
+        let process = stand_in(port, directory.path());
+        let deadline = Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for mosquitto");
+            std::thread::yield_now();
+        }
+        Self {
+            port,
+            topics: RefCell::new(Topics::create(&[])),
+            file,
+            workers: 1,
+            process,
+            errors: std::sync::mpsc::channel().1,
+            events: RefCell::default(),
+            read: Cell::new(0),
+            _directory: directory,
+        }
+    }
+
+    /// Replaces the file, as an editor does: written beside it and renamed over it.
+    pub(crate) fn write(&self, text: &str) {
+        let beside = self.file.with_extension("new");
+        std::fs::write(&beside, fill(text, &self.topics.borrow())).unwrap();
+        std::fs::rename(&beside, &self.file).unwrap();
+    }
+
+    /// Replaces the file and waits until the change is in force; the event that says so.
+    pub(crate) fn reload(&self, setup: &Setup) -> Value {
+        self.reload_text(&setup.yaml())
+    }
+
+    /// As [`Engine::reload`], with the text of the file.
+    pub(crate) fn reload_text(&self, text: &str) -> Value {
+        self.skip_events();
+        let began = Instant::now();
+        self.write(text);
+        let event = self.event("config.reload.applied or config.reload.refused", |event| {
+            event["event"].as_str().is_some_and(|name| name.starts_with("config.reload."))
+        });
+        assert_eq!(event["event"], "config.reload.applied", "{event}");
+        let elapsed = began.elapsed();
+        assert!(elapsed.as_millis() < 1000, "in force after {elapsed:?}, not within a second");
+        event
+    }
+
+    /// The next event with this name.
+    pub(crate) fn event_named(&self, name: &str) -> Value {
+        self.event(name, |event| event["event"] == name)
+    }
+
+    /// The next event that `matches`, after those that were awaited or skipped before.
+    pub(crate) fn event(&self, awaited: &str, matches: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        let mut events = self.events.borrow_mut();
+        loop {
+            while let Some(event) = events.get(self.read.get()) {
+                self.read.set(self.read.get() + 1);
+                if matches(event) {
+                    return event.clone();
+                }
+            }
+            match self.errors.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => events.push(parse(line)),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("waited {PATIENCE:?} for the event {awaited}; there were {events:#?}")
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("zilla ended before the event {awaited}; there were {events:#?}")
+                }
+            }
+        }
+    }
+
+    /// Leaves out of account all events up to now.
+    pub(crate) fn skip_events(&self) {
+        let mut events = self.events.borrow_mut();
+        events.extend(self.errors.try_iter().map(parse));
+        self.read.set(events.len());
+    }
+
+    /// What `zilla status` prints as JSON.
+    pub(crate) fn status(&self) -> Value {
+        let output = run_zilla(&["status", "--format", "json", "-c", self.file.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// The counter `name`, summed over the bindings.
+    pub(crate) fn counter(&self, name: &str) -> i64 {
+        let status = self.status();
+        let counters = status["counters"].as_array().unwrap();
+        let values = counters.iter().filter(|row| row[1] == name);
+        values.map(|row| row[2].as_i64().unwrap()).sum()
+    }
+
+    /// Sends a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Waits for the engine's end: its status, and everything that it wrote to standard error.
+    pub(crate) fn end(&mut self) -> (ExitStatus, Vec<Value>) {
+        let (_, status) = self.process.end();
+        let mut events = self.events.take();
+        events.extend(self.errors.iter().map(parse));
+        (status, events)
+    }
+
+    /// Everything in this test's Kafka topic `name`.
+    pub(crate) fn records(&self, name: &str, at_least: usize) -> Vec<super::Record> {
+        self.topics.borrow_mut().read(name, at_least)
+    }
+
+    /// The name in Kafka of this test's topic `name`.
+    pub(crate) fn topic(&self, name: &str) -> String {
+        self.topics.borrow().name(name)
+    }
+}
+
+/// What the engine said is shown with a test that failed.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.skip_events();
+            for event in self.events.borrow().iter() {
+                eprintln!("{event}");
+            }
+        }
+    }
+}
+
+/// Starts the engine and waits until it serves; the process, its standard error, its first port.
+fn launch(file: &Path, workers: usize) -> (Process, Receiver<String>, u16) {
+    let mut process = Process::start(
+        "zilla",
+        zilla(&["start", "--log-format", "json", "--workers", &workers.to_string(), "-c"])
+            .arg(file)
+            .env("KAFKA_BOOTSTRAP_SERVER", &kafka().address)
+            .stderr(Stdio::piped()),
+    );
+    let errors = process.errors();
+    let mut port = None;
+    loop {
+        let Some(line) = process.line_or_end("zilla: ready") else {
+            panic!("zilla did not start: {:#?}", errors.iter().collect::<Vec<_>>());
+        };
+        if line == "zilla: ready" {
+            return (process, errors, port.expect("an address that is served"));
+        }
+        let address = line.strip_prefix("zilla: serving tcp://127.0.0.1:").expect("an address");
+        let number = address.split(' ').next().and_then(|number| number.parse().ok());
+        port = port.or(number);
+    }
+}
+
+/// The fate of a binding in a `config.reload.applied` event.
+pub(crate) fn fate<'a>(event: &'a Value, binding: &str) -> &'a str {
+    text(&event["nodes"])
+        .split(' ')
+        .find_map(|pair| pair.strip_prefix(&format!("test:{binding}=")))
+        .unwrap_or_else(|| panic!("no fate of {binding} in {event}"))
+}
+
+/// A port that is free at the moment, below those that the kernel gives to outgoing connections.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let first = 12000 + u16::try_from(std::process::id() % 7000).unwrap();
+    loop {
+        let port = first + NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn parse(line: String) -> Value {
+    serde_json::from_str(&line).unwrap_or(Value::String(line))
+}
+
+/// Puts the names of Kafka topics in the place of `@name`.
+pub(crate) fn fill(text: &str, topics: &Topics) -> String {
+    let mut pieces = text.split('@');
+    let mut filled = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        filled += &topics.name(piece);
+    }
+    filled
+}

@@ -1,0 +1,215 @@
+//! One real Kafka for all tests, and a client of it that shares no code with the engine.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use super::process::{PATIENCE, Process};
+
+/// The Kafka of this test run.
+pub(crate) struct Kafka {
+    /// Where it is, host:port.
+    pub(crate) address: String,
+    records: u16,
+    /// Both programs end when their standard input does: with this process, however it ends.
+    _programs: [Child; 2],
+}
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where `scripts/test` has put what the client programs need.
+pub(crate) fn clients() -> PathBuf {
+    std::env::var_os("ZILLA_TEST_CLIENTS")
+        .map_or_else(|| root().join("target/test-clients"), PathBuf::from)
+}
+
+/// The Kafka of this test run, started at the first call.
+pub(crate) fn kafka() -> &'static Kafka {
+    // Where it does not start, all who want it fail at once.
+    static KAFKA: LazyLock<Kafka> = LazyLock::new(start);
+    &KAFKA
+}
+
+fn start() -> Kafka {
+    let script = root().join("scripts/kafka/kafka.sh");
+    let directory =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}", std::process::id()));
+    // Deleted again by the shell that waits for it, since this process does not outlive it. With
+    // the settings that a broker has by default: it would create a topic for whoever asks.
+    let mut broker = Command::new("bash")
+        .args(["-c", "trap : INT TERM HUP; \"$0\" run \"$1\"; rm -rf \"$1\""])
+        .args([&script, &directory])
+        .env("KAFKA_EXTRA", "auto.create.topics.enable=true")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start scripts/kafka/kafka.sh");
+    let class_path =
+        Command::new(&script).arg("classpath").output().expect("run kafka.sh classpath");
+    assert!(class_path.status.success(), "{}", String::from_utf8_lossy(&class_path.stderr));
+    let class_path = String::from_utf8(class_path.stdout).unwrap();
+    let mut address = String::new();
+    BufReader::new(broker.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let address = address.trim().to_owned();
+    assert!(!address.is_empty(), "Kafka did not start; see what kafka.sh says above");
+    let mut records = Command::new("java")
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-Dkafka.log.level=OFF", "-cp", class_path.trim()])
+        .arg(root().join("tests/clients/Records.java"))
+        .arg(&address)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("start java (a JDK of version 17 or later)");
+    let mut port = String::new();
+    BufReader::new(records.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let records_port = port.trim().parse().expect("the port of Records.java (is this a JDK?)");
+    Kafka { address, records: records_port, _programs: [broker, records] }
+}
+
+/// A record as Kafka's own consumer shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) partition: i64,
+    /// The partition that Kafka's own producer chooses for the key.
+    pub(crate) partition_of_key: Option<i64>,
+    /// Milliseconds since 1970.
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// The Kafka topics of one test.
+pub(crate) struct Topics {
+    prefix: String,
+    connection: BufReader<TcpStream>,
+}
+
+impl Topics {
+    /// Creates `messages`, `retained`, `sessions` and `more` under names that no other test has.
+    pub(crate) fn create(more: &[&str]) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let stream =
+            TcpStream::connect(("127.0.0.1", kafka().records)).expect("reach Records.java");
+        stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+        let mut topics = Self { prefix, connection: BufReader::new(stream) };
+        let mut list = vec![
+            json!({"name": topics.name("messages"), "partitions": 3, "config": {}}),
+            json!({"name": topics.name("retained"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
+            json!({"name": topics.name("sessions"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
+        ];
+        for name in more {
+            list.push(json!({"name": topics.name(name), "partitions": 2, "config": {}}));
+        }
+        topics.ask(json!({"do": "create", "topics": list}));
+        topics
+    }
+
+    /// The name in Kafka of this test's topic `name`.
+    pub(crate) fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    /// The names of all topics of the broker.
+    pub(crate) fn all(&mut self) -> Vec<String> {
+        let answer = self.ask(json!({"do": "topics"}));
+        answer["topics"].as_array().unwrap().iter().map(|name| text(name).to_owned()).collect()
+    }
+
+    /// Everything in this test's topic `name`: to its end now, and on until there are `at_least`.
+    pub(crate) fn read(&mut self, name: &str, at_least: usize) -> Vec<Record> {
+        let millis = u64::try_from(PATIENCE.as_millis()).unwrap();
+        let answer = self.ask(
+            json!({"do": "read", "topics": [self.name(name)], "at_least": at_least, "timeout_ms": millis}),
+        );
+        let records: Vec<Record> =
+            answer["records"].as_array().unwrap().iter().map(record).collect();
+        assert!(
+            records.len() >= at_least,
+            "waited {PATIENCE:?} for {at_least} records in {name}; there are {records:?}"
+        );
+        records
+    }
+
+    /// Writes a record as another program would: bytes as they are, the partition by its key.
+    pub(crate) fn produce(
+        &mut self,
+        name: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) {
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| json!([name, hex(value)])).collect();
+        let record = json!({
+            "topic": self.name(name),
+            "key": key.map(hex),
+            "value": value.map(hex),
+            "headers": headers,
+        });
+        self.ask(json!({"do": "produce", "records": [record]}));
+    }
+
+    fn ask(&mut self, command: Value) -> Value {
+        writeln!(self.connection.get_mut(), "{command}").unwrap();
+        let mut line = String::new();
+        self.connection
+            .read_line(&mut line)
+            .unwrap_or_else(|error| panic!("no answer of Records.java to {command}: {error}"));
+        let answer: Value = serde_json::from_str(&line).expect("an answer of Records.java");
+        assert!(answer.get("error").is_none(), "{command}: {answer}");
+        answer
+    }
+}
+
+fn record(value: &Value) -> Record {
+    assert_eq!(value["timestamp_type"], "CreateTime");
+    let bytes = |value: &Value| value.as_str().map(unhex);
+    let header = |pair: &Value| (text(&pair[0]).to_owned(), bytes(&pair[1]));
+    Record {
+        partition: value["partition"].as_i64().unwrap(),
+        partition_of_key: value["partition_of_key"].as_i64(),
+        timestamp: value["timestamp"].as_i64().unwrap(),
+        key: bytes(&value["key"]),
+        value: bytes(&value["value"]),
+        headers: value["headers"].as_array().unwrap().iter().map(header).collect(),
+    }
+}
+
+/// Text of a JSON value that must be text.
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("text expected, got {value}"))
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes of hexadecimal digits.
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// Starts the broker that stands in for the engine, to check the tests themselves.
+pub(crate) fn stand_in(port: u16, directory: &Path) -> Process {
+    let file = directory.join("mosquitto.conf");
+    std::fs::write(
+        &file,
+        format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"),
+    )
+    .unwrap();
+    Process::start("mosquitto", Command::new("mosquitto").arg("-c").arg(file).stderr(Stdio::null()))
+}

@@ -1,0 +1,41 @@
+//! What the tests are made of: one real Kafka, the built binary, clients.
+
+mod client;
+mod engine;
+mod kafka;
+mod packet;
+mod process;
+mod programs;
+mod traffic;
+
+pub(crate) use client::{
+    Client, Connect, V5, V311, Will, identifier, message, text_property, user,
+};
+pub(crate) use engine::{
+    Engine, Setup, engine, engine_only, fate, fill, free_port, is_stand_in, run_zilla, zilla,
+};
+pub(crate) use kafka::{Record, Topics, hex, kafka, root, text};
+pub(crate) use packet::{Packet, Publish, Reader, Value, put_bytes, put_properties, put_var};
+pub(crate) use process::PATIENCE;
+pub(crate) use programs::{
+    LIBRARIES, Library, Script, mosquitto_message, mosquitto_pub, mosquitto_sub,
+};
+pub(crate) use traffic::Traffic;
+
+/// Runs each of these functions as two tests: on one worker and on three.
+macro_rules! on_one_and_three_workers {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[test]
+            fn on_one_worker() {
+                super::$name(1);
+            }
+
+            #[test]
+            fn on_three_workers() {
+                super::$name(3);
+            }
+        })*
+    };
+}
+pub(crate) use on_one_and_three_workers;

@@ -1,0 +1,29 @@
+//! Black-box tests of the built binary, over sockets and on a real Kafka.
+//!
+//! `scripts/test` runs them with what they need. `ZILLA_TEST_BROKER=mosquitto` runs them against
+//! mosquitto instead, leaving out what only the engine has: a check of the tests.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::let_underscore_must_use,
+    reason = "a test ends at the first surprise, waits on the clock, and cleans up as far as it can"
+)]
+
+mod command_line;
+mod connections;
+mod exchange;
+mod harness;
+mod limits;
+mod record_read;
+mod record_written;
+mod refusals;
+mod reload;
+mod reload_files;
+mod retained;
+mod routes;
+mod shutdown;
+mod subscriptions;
+mod wills;
