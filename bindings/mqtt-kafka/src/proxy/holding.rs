@@ -106,13 +106,14 @@ impl Member {
                 replays.push(Replay::new(&wanted.filter, Rc::new(interest), Rc::clone(table)));
             }
         }
-        let mut held =
-            Held { options, targets: Vec::with_capacity(starts.len()), leaving: Vec::new() };
         if old.is_none() {
             self.hub.counters.subscriptions.increment();
         }
-        let (targets, leaving) = old.map(|old| (old.targets, old.leaving)).unwrap_or_default();
-        held.leaving = leaving;
+        let (targets, leaving, mut joining) =
+            old.map(|old| (old.targets, old.leaving, old.joining)).unwrap_or_default();
+        joining.retain(|joining| !starts.iter().any(|(reader, _)| Rc::ptr_eq(reader, joining)));
+        let mut held =
+            Held { options, targets: Vec::with_capacity(starts.len()), leaving, joining };
         for (reader, ends) in starts {
             reader.place(ends);
             let same = targets.iter().find(|target| Rc::ptr_eq(&target.reader, reader));

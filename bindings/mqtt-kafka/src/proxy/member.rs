@@ -57,6 +57,8 @@ pub(super) struct Held {
     /// Logs that a reload took from it, until what was on its way has arrived; each with the
     /// number of that reload.
     pub(super) leaving: Vec<(Target, u64)>,
+    /// Logs that a reload gave to it and whose start is not known yet.
+    pub(super) joining: Vec<Rc<Reader>>,
 }
 
 /// A subscription on one log.

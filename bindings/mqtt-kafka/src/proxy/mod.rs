@@ -4,7 +4,7 @@
 //! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
 //! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`: the RETAIN flag.
-//! - `reload`, `leave`: a new mapping, a replaced exit, the end; `shared`: what workers share.
+//! - `reload`, `retarget`, `leave`: a new mapping, a replaced exit, the end; `shared`: what workers share.
 
 mod catch_up;
 mod counters;
@@ -19,6 +19,7 @@ mod publish;
 mod reader;
 mod reload;
 mod retained;
+mod retarget;
 mod ring;
 mod run;
 mod session;

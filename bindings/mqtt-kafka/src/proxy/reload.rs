@@ -64,7 +64,7 @@ impl Hub {
 
     /// Asks for the start of a log that this process did not read before the reload. What it
     /// holds by then was written after, so that all of it is delivered.
-    fn ask(self: &Rc<Self>, reader: &Rc<Reader>) {
+    pub(super) fn ask(self: &Rc<Self>, reader: &Rc<Reader>) {
         if reader.is_asking.replace(true) {
             return;
         }
@@ -81,8 +81,10 @@ impl Hub {
                     let begin = asked.begin();
                     asked.place(if begin.is_empty() { &ends } else { &begin });
                     hub.retarget(Some(&asked));
+                    hub.leave_later(hub.retargets.get());
                 }
                 Err(fault) => {
+                    hub.members().iter().for_each(|member| member.forget_joining(&asked));
                     tracing::warn!(
                         event = "mqtt_kafka.topic.failed",
                         binding = %hub.name,
@@ -204,67 +206,6 @@ impl Hub {
 }
 
 impl Member {
-    fn retarget(&self, begun: Option<&Rc<Reader>>) {
-        let filters: Vec<Rc<str>> = self.state.borrow().held.keys().map(Rc::clone).collect();
-        for filter in filters {
-            self.retarget_filter(&filter, begun);
-        }
-    }
-
-    fn retarget_filter(&self, filter: &Rc<str>, begun: Option<&Rc<Reader>>) {
-        let hub = &self.hub;
-        let wanted = hub.readers_of(filter);
-        let mut state = self.state.borrow_mut();
-        let Some(mut held) = state.held.remove(filter) else { return };
-        let is_wanted = |reader: &Rc<Reader>| wanted.iter().any(|w| Rc::ptr_eq(w, reader));
-        let number = hub.retargets.get();
-        let was_routed = !held.targets.is_empty();
-        let (kept, left): (Vec<_>, Vec<_>) =
-            held.targets.drain(..).partition(|target| is_wanted(&target.reader));
-        held.targets = kept;
-        held.leaving.extend(left.into_iter().map(|target| (target, number)));
-        for reader in &wanted {
-            if held.targets.iter().any(|target| Rc::ptr_eq(&target.reader, reader)) {
-                continue;
-            }
-            // Back before it was left: it goes on.
-            let left = held.leaving.iter().position(|(t, _)| Rc::ptr_eq(&t.reader, reader));
-            if let Some(at) = left {
-                let (target, _) = held.leaving.swap_remove(at);
-                held.targets.push(target);
-                continue;
-            }
-            let is_begun = begun.is_some_and(|begun| Rc::ptr_eq(begun, reader));
-            // Workers apply a reload one after another, and what the first publishes by it is to
-            // reach those that follow.
-            let moment = hub.cx.reloaded_at();
-            let known = reader.log().ends_at(moment).filter(|_| !is_begun);
-            let starts = match known {
-                Some(ends) => {
-                    reader.place(&ends);
-                    state.start_at(reader, &ends)
-                }
-                None if reader.is_placed() => reader.positions(),
-                None => {
-                    hub.ask(reader);
-                    continue;
-                }
-            };
-            held.join(filter, self.key, reader, starts);
-        }
-        if was_routed && wanted.is_empty() {
-            hub.counters.subscriptions_unrouted.increment();
-            tracing::warn!(
-                event = "mqtt_kafka.subscription.unrouted",
-                binding = %hub.name,
-                client = %self.client_id,
-                filter = %filter,
-                "no route serves this subscription any more"
-            );
-        }
-        state.held.insert(Rc::clone(filter), held);
-    }
-
     /// Offsets of this log mean other records now.
     pub(super) fn forget_offsets(&self, reader: &Rc<Reader>) {
         let mut state = self.state.borrow_mut();

@@ -217,6 +217,34 @@ fn what_another_worker_published_by_a_reload_before_this_one_applied_it_is_deliv
 }
 
 #[test]
+fn a_route_that_is_gone_before_its_topic_was_known_loses_nothing() {
+    on_worker(async {
+        let world = World::new();
+        let mut subscriber = world.subscriber("s", "r/#", Qos::AtLeastOnce);
+        let mut stream = Stream::new(&world);
+        stream.send();
+        world.kafka.run();
+        // What Kafka says of the topic comes after the route was taken back, and after it was
+        // given once more.
+        for routes in [&[("r/#", "slow")][..], &[]] {
+            world.reload(mapping(routes), &world.kafka);
+            stream.send();
+        }
+        world.kafka.run();
+        linger(&world).await;
+        for routes in [&[("r/#", "other")][..], &[], &[("r/#", "other")]] {
+            world.reload(mapping(routes), &world.kafka);
+            stream.send();
+        }
+        world.kafka.run();
+        linger(&world).await;
+        assert_eq!(sorted(subscriber.payloads()), stream.expected());
+        let topics: Vec<_> = world.hub.readers().iter().map(|r| r.topic.to_string()).collect();
+        assert_eq!(topics, ["messages", "other"]);
+    });
+}
+
+#[test]
 fn another_cluster_is_read_from_its_end() {
     on_worker(async {
         let world = World::new();
