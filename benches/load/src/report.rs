@@ -1,0 +1,186 @@
+//! What a run found, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::histogram::Histogram;
+use crate::ledger::{Counts, Faults};
+use crate::process::{Cpu, Memory};
+
+/// Quantiles of latency, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) count: u64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
+}
+
+impl Latency {
+    /// Of a histogram of nanoseconds; `None` if it is empty.
+    pub(crate) fn of(histogram: &Histogram) -> Option<Self> {
+        let millis = |nanos: u64| nanos as f64 / 1e6;
+        let at = |share| histogram.quantile(share).map(millis);
+        Some(Self {
+            count: histogram.total(),
+            p50: at(0.5)?,
+            p99: at(0.99)?,
+            p999: at(0.999)?,
+            max: millis(histogram.max()),
+        })
+    }
+}
+
+/// A run of a load.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) load: &'static str,
+    pub(crate) qos: u8,
+    pub(crate) version: &'static str,
+    pub(crate) payload: usize,
+    pub(crate) window: Option<u16>,
+    pub(crate) rate: Option<u32>,
+    pub(crate) clients: usize,
+    /// How long was measured.
+    pub(crate) seconds: f64,
+    /// Messages that arrived in that time, each copy counted.
+    pub(crate) received: u64,
+    pub(crate) received_per_second: f64,
+    pub(crate) published_per_second: f64,
+    /// Of the whole run, from the first message on.
+    pub(crate) published: u64,
+    pub(crate) missing: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) late: u64,
+    pub(crate) unexpected: u64,
+    pub(crate) refused: u64,
+    pub(crate) stalled: u64,
+    pub(crate) dropped: u64,
+    pub(crate) reason: Option<String>,
+    pub(crate) latency_ms: Option<Latency>,
+    /// Microseconds of CPU time of the broker for each message that arrived, in all and by thread.
+    pub(crate) server_us: Option<f64>,
+    pub(crate) server_us_by_thread: BTreeMap<String, f64>,
+    /// Cores that the broker and this program kept busy.
+    pub(crate) server_cores: Option<f64>,
+    pub(crate) generator_cores: f64,
+    /// Bytes of the broker's memory at the end.
+    pub(crate) resident: Option<u64>,
+    pub(crate) anonymous: Option<u64>,
+    /// What each client added to that.
+    pub(crate) resident_per_client: Option<f64>,
+    pub(crate) anonymous_per_client: Option<f64>,
+}
+
+impl Report {
+    pub(crate) fn counted(&mut self, published: u64, counts: &Counts, faults: Faults) {
+        self.published = published;
+        self.missing = faults.missing;
+        self.duplicates = faults.duplicates;
+        self.late = faults.late;
+        self.unexpected = counts.unexpected;
+        self.refused = counts.refused;
+        self.stalled = counts.stalled;
+    }
+
+    /// Sets the rates. `server` is absent where no process was named.
+    pub(crate) fn timed(&mut self, seconds: f64, published: u64, server: Option<&Cpu>, own: &Cpu) {
+        let messages = self.received.max(1) as f64;
+        self.seconds = seconds;
+        self.received_per_second = self.received as f64 / seconds;
+        self.published_per_second = published as f64 / seconds;
+        self.generator_cores = own.total as f64 / 1e6 / seconds;
+        if let Some(server) = server {
+            self.server_us = Some(server.total as f64 / messages);
+            self.server_cores = Some(server.total as f64 / 1e6 / seconds);
+            let threads = server.threads.iter().filter(|(_, micros)| **micros > 0);
+            self.server_us_by_thread =
+                threads.map(|(name, micros)| (name.clone(), *micros as f64 / messages)).collect();
+        }
+    }
+
+    /// Sets the memory; `before` the clients were there, to tell what each of them added.
+    pub(crate) fn sized(&mut self, before: Memory, after: Memory) {
+        let each = |after: u64, before: u64| {
+            after.saturating_sub(before) as f64 / self.clients.max(1) as f64
+        };
+        self.resident = Some(after.resident);
+        self.anonymous = Some(after.anonymous);
+        self.resident_per_client = Some(each(after.resident, before.resident));
+        self.anonymous_per_client = Some(each(after.anonymous, before.anonymous));
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} QoS {} MQTT {}", self.load, self.qos, self.version)?;
+        if let Some(window) = self.window {
+            write!(out, " window {window}")?;
+        }
+        if let Some(rate) = self.rate {
+            write!(out, " rate {rate}/s")?;
+        }
+        write!(out, ", {} clients:", self.clients)?;
+        if self.load == "idle" {
+            if let (Some(resident), Some(anonymous)) =
+                (self.resident_per_client, self.anonymous_per_client)
+            {
+                write!(out, " {resident:.0} B resident each, {anonymous:.0} B of it anonymous,")?;
+            }
+            write!(out, " dropped {}", self.dropped)?;
+        } else {
+            write!(out, " {:.0} msg/s", self.received_per_second)?;
+            if let (Some(micros), Some(cores)) = (self.server_us, self.server_cores) {
+                write!(out, ", server {micros:.2} us/msg ({cores:.2} cores)")?;
+            }
+            if let Some(latency) = self.latency_ms {
+                let Latency { p50, p99, max, .. } = latency;
+                write!(out, ", latency p50 {p50:.2} p99 {p99:.2} max {max:.2} ms")?;
+            }
+            write!(out, ", missing {}, duplicates {}", self.missing, self.duplicates)?;
+            write!(out, ", generator {:.2} cores", self.generator_cores)?;
+            for (what, count) in [
+                ("late", self.late),
+                ("unexpected", self.unexpected),
+                ("refused", self.refused),
+                ("stalled", self.stalled),
+                ("dropped", self.dropped),
+            ] {
+                if count > 0 {
+                    write!(out, ", {what} {count}")?;
+                }
+            }
+        }
+        match &self.reason {
+            Some(reason) => write!(out, " ({reason})"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_shares_are_of_the_measured_time() {
+        let mut report = Report { load: "pairs", received: 2000, clients: 2, ..Report::default() };
+        let cpu =
+            |total| Cpu { total, threads: [("w".to_owned(), 4000), ("idle".to_owned(), 0)].into() };
+        report.timed(2.0, 2000, Some(&cpu(10_000)), &cpu(1_000_000));
+        report.sized(
+            Memory { resident: 0, anonymous: 0 },
+            Memory { resident: 8192, anonymous: 4096 },
+        );
+        assert_eq!((report.received_per_second, report.generator_cores), (1000.0, 0.5));
+        assert_eq!((report.server_us, report.anonymous_per_client), (Some(5.0), Some(2048.0)));
+        assert_eq!(report.server_us_by_thread, [("w".to_owned(), 2.0)].into());
+        report.missing = 3;
+        let line = report.to_string();
+        assert!(line.contains("1000 msg/s, server 5.00 us/msg"), "{line}");
+        assert!(line.contains("missing 3, duplicates 0, generator 0.50 cores"), "{line}");
+    }
+}
