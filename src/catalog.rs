@@ -12,4 +12,5 @@ pub(crate) const CATALOG: Catalog = Catalog {
         &kafka_binding::KIND,
         &kafka_binding::CACHE_CLIENT_KIND,
     ],
+    settings: &[kafka_binding::BACK_END],
 };

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by them")]
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
@@ -171,7 +172,8 @@ impl Node for TestNode {
 }
 
 static TEST: TestKind = TestKind;
-const CATALOG: Catalog = Catalog { about: "an engine for this test", bindings: &[&TEST] };
+const CATALOG: Catalog =
+    Catalog { about: "an engine for this test", bindings: &[&TEST], settings: &[] };
 
 /// An engine in this process, on a file of its own.
 struct Running {
@@ -192,7 +194,11 @@ impl Running {
         let running =
             Self { file, _directory: directory, namespace: namespace.to_owned(), journal, said };
         running.write(bindings);
-        let options = EngineOptions { config: running.file.clone(), workers: Some(1) };
+        let options = EngineOptions {
+            config: running.file.clone(),
+            workers: Some(1),
+            settings: BTreeMap::new(),
+        };
         let (ready, is_ready) = mpsc::channel();
         std::thread::spawn(move || run(options, CATALOG, |_| ready.send(()).unwrap()));
         is_ready.recv_timeout(PATIENCE).expect("the engine starts");

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use engine::shared::Store;
 use engine::spi::WorkerCx;
 use engine::telemetry::Metrics;
-use kafka::cluster::{Batching, Settings, open};
+use kafka::librdkafka::{Batching, Settings, open};
 use kafka_plane::{Appended, Completion, Draft, DraftHeaders, Fault, Listener, Read, TopicLog};
 
 struct Headers;

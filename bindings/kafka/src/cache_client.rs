@@ -38,7 +38,7 @@ impl Definition for CacheClient {
         definition_as::<Self>(old).is_some_and(|old| old.exit.name == self.exit.name)
     }
 
-    #[cfg(feature = "rdkafka")]
+    #[cfg(any(feature = "rdkafka", feature = "embedded"))]
     fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
         let cache = cx.exit::<crate::cache_server::Cache>(&self.exit.name);
         cache.lease.expect_topics(&self.options.bootstrap);
@@ -46,7 +46,7 @@ impl Definition for CacheClient {
         Box::pin(std::future::ready(Ok(prepared)))
     }
 
-    #[cfg(feature = "rdkafka")]
+    #[cfg(any(feature = "rdkafka", feature = "embedded"))]
     fn attach(&self, prepared: &Prepared, cx: &WorkerCx, _: &mut Links<'_>) -> Attached {
         let cache = engine::spi::prepared_as::<crate::cache_server::Cache>(prepared);
         let exit = crate::view::exit(&cache.lease, cx);
@@ -54,13 +54,13 @@ impl Definition for CacheClient {
         Attached { entry: Some(entry), node: Rc::new(CacheClientNode) }
     }
 
-    #[cfg(not(feature = "rdkafka"))]
+    #[cfg(not(any(feature = "rdkafka", feature = "embedded")))]
     fn prepare<'a>(&'a self, _: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
         let prepared: Prepared = Arc::new(self.options.bootstrap.len());
         Box::pin(std::future::ready(Ok(prepared)))
     }
 
-    #[cfg(not(feature = "rdkafka"))]
+    #[cfg(not(any(feature = "rdkafka", feature = "embedded")))]
     fn attach(&self, _: &Prepared, _: &WorkerCx, _: &mut Links<'_>) -> Attached {
         // Never reached: the client that it leads to cannot be prepared.
         Attached { entry: None, node: Rc::new(CacheClientNode) }

@@ -25,17 +25,17 @@ struct CacheServer {
 }
 
 /// What `cache_server` prepares: a cluster, and the bound of its logs.
-#[cfg(feature = "rdkafka")]
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 pub(crate) struct Cache {
     pub(crate) lease: Arc<crate::cluster::Lease>,
     log_bytes: usize,
 }
 
 /// How long a start waits for a cluster that answers; one that does not is waited for no longer.
-#[cfg(feature = "rdkafka")]
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 const WARM: std::time::Duration = std::time::Duration::from_secs(3);
 
-#[cfg(feature = "rdkafka")]
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 impl CacheServer {
     async fn open(&self, cx: &PrepareCx<'_>) -> Prepared {
         let lease = cx.exit::<crate::cluster::Lease>(&self.exit.name);
@@ -56,7 +56,7 @@ impl CacheServer {
     }
 }
 
-#[cfg(not(feature = "rdkafka"))]
+#[cfg(not(any(feature = "rdkafka", feature = "embedded")))]
 impl CacheServer {
     async fn open(&self, _: &PrepareCx<'_>) -> Prepared {
         let _ = (&self.options.bootstrap, self.options.log_bytes());

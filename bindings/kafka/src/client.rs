@@ -11,6 +11,8 @@ use engine::spi::{
 };
 
 use crate::CLIENT_PLANE;
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
+use crate::back_end;
 use crate::config::{self, ClientOptions};
 
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
@@ -53,10 +55,20 @@ impl Client {
     }
 }
 
-#[cfg(feature = "rdkafka")]
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 impl Client {
     fn open(&self, cx: &PrepareCx<'_>) -> Result<crate::cluster::Lease, Problem> {
-        use crate::cluster::{Batching, Sasl, Settings, open};
+        match cx.setting(back_end::SETTING) {
+            Some(text) => back_end::open(text, cx, &self.span),
+            None => self.connect(cx),
+        }
+    }
+}
+
+#[cfg(feature = "rdkafka")]
+impl Client {
+    fn connect(&self, cx: &PrepareCx<'_>) -> Result<crate::cluster::Lease, Problem> {
+        use crate::librdkafka::{Batching, Sasl, Settings, open};
 
         let sasl = self.options.sasl.as_ref().and_then(|sasl| {
             let mechanism = sasl.mechanism()?;
@@ -72,11 +84,22 @@ impl Client {
 
 #[cfg(not(feature = "rdkafka"))]
 impl Client {
-    fn open(&self, cx: &PrepareCx<'_>) -> Result<(), Problem> {
+    fn connect<T>(&self, cx: &PrepareCx<'_>) -> Result<T, Problem> {
         self.servers(cx)?;
-        let message = "this program was built without the Kafka client: it validates only";
-        Err(Problem::error("E0503", self.span.clone(), message)
-            .with_help("build it with the feature `kafka`, which is on by default"))
+        let message = "this program was built without the Kafka client";
+        let help = if cfg!(feature = "embedded") {
+            "start it with --kafka embedded, or build it with the feature `kafka`"
+        } else {
+            "it validates only; build it with the feature `kafka`, which is on by default"
+        };
+        Err(Problem::error("E0503", self.span.clone(), message).with_help(help))
+    }
+}
+
+#[cfg(not(any(feature = "rdkafka", feature = "embedded")))]
+impl Client {
+    fn open(&self, cx: &PrepareCx<'_>) -> Result<(), Problem> {
+        self.connect(cx)
     }
 }
 
@@ -102,12 +125,12 @@ impl Definition for Client {
     }
 
     fn release<'a>(&'a self, prepared: &'a Prepared, deadline: Duration) -> BoxFuture<'a, ()> {
-        #[cfg(feature = "rdkafka")]
+        #[cfg(any(feature = "rdkafka", feature = "embedded"))]
         return Box::pin(async move {
             let lease = engine::spi::prepared_as::<crate::cluster::Lease>(prepared);
             lease.release(deadline).await;
         });
-        #[cfg(not(feature = "rdkafka"))]
+        #[cfg(not(any(feature = "rdkafka", feature = "embedded")))]
         {
             let _ = (prepared, deadline);
             Box::pin(std::future::ready(()))

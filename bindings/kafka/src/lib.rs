@@ -1,19 +1,25 @@
 //! The kafka binding. `cache_client` is a worker's view of topics and of the producer,
 //! `cache_server` says how they are cached, `client` says which cluster it is.
 //!
-//! A cluster is used through librdkafka by three threads a process, however many workers and
-//! clients there are; see [`cluster`]. Without the feature `rdkafka` bindings of this type are
-//! validated and cannot be started.
+//! Behind the plane stands one of two back ends, each with a few threads a process however many
+//! workers and clients there are: `librdkafka` (feature `rdkafka`) or `embedded` (feature
+//! `embedded`), a log in this process. With neither, bindings of this type are validated and
+//! cannot be started.
 
+mod back_end;
 mod cache_client;
 mod cache_server;
 mod client;
-#[cfg(feature = "rdkafka")]
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 pub mod cluster;
 mod config;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 #[cfg(feature = "rdkafka")]
+pub mod librdkafka;
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 mod state;
-#[cfg(feature = "rdkafka")]
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 mod view;
 
 use std::sync::Arc;
@@ -21,8 +27,10 @@ use std::sync::Arc;
 use engine::config::{NodeConfig, Problems};
 use engine::spi::{BindingKind, Definition};
 
-#[cfg(feature = "rdkafka")]
+#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 pub use view::exit;
+
+pub use back_end::BACK_END;
 
 /// The `kafka` type.
 pub static KIND: KafkaKind = KafkaKind;

@@ -6,8 +6,11 @@ use engine::config::{Problems, ProcessEnvironment, Schema, Source, load};
 use engine::graph::{Fate, Plan, build, diff};
 use engine::spi::Catalog;
 
-const CATALOG: Catalog =
-    Catalog { about: "a test", bindings: &[&kafka::KIND, &kafka::CACHE_CLIENT_KIND] };
+const CATALOG: Catalog = Catalog {
+    about: "a test",
+    bindings: &[&kafka::KIND, &kafka::CACHE_CLIENT_KIND],
+    settings: &[],
+};
 
 const GOOD: &str = "\
 name: t

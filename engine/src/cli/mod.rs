@@ -4,11 +4,12 @@
 
 mod status;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Problems, ProcessEnvironment, Schema, Source, load};
 use crate::graph::build;
@@ -81,26 +82,55 @@ struct Show {
 #[must_use]
 pub fn main(catalog: &Catalog) -> ExitCode {
     // The catalog knows what the program is.
-    let matches = Cli::command().about(catalog.about).get_matches();
+    let options = catalog.settings.iter().map(|setting| {
+        Arg::new(setting.name)
+            .long(setting.name)
+            .value_name(setting.value)
+            .help(setting.help)
+            .value_parser(setting.check)
+    });
+    let command =
+        Cli::command().about(catalog.about).mut_subcommand("start", |start| start.args(options));
+    let matches = command.get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
     match cli.command {
-        Command::Start(start) => run(start, *catalog),
+        Command::Start(start) => run(start, *catalog, matches.subcommand_matches("start")),
         Command::Validate(validate) => check(validate, catalog),
         Command::Schema => schema(catalog),
         Command::Status(show) => status::print(&show.config, show.format),
     }
 }
 
-fn run(start: Start, catalog: Catalog) -> ExitCode {
+/// A setting that was chosen: its name, the value as written, the value in words.
+type Chosen = (&'static str, String, String);
+
+/// The settings that the command line chose.
+fn chosen(catalog: &Catalog, matches: Option<&ArgMatches>) -> Vec<Chosen> {
+    let find = |name: &'static str| {
+        let matches = matches?;
+        let written = matches.get_raw(name)?.next()?.to_str()?.to_owned();
+        Some((name, written, matches.get_one::<String>(name)?.clone()))
+    };
+    catalog.settings.iter().filter_map(|setting| find(setting.name)).collect()
+}
+
+fn run(start: Start, catalog: Catalog, matches: Option<&ArgMatches>) -> ExitCode {
     if let Err(error) = init_logging(start.log_format, &start.log) {
         eprintln!("zilla: --log: {error}");
         return ExitCode::from(2);
     }
-    let options = EngineOptions { config: start.config, workers: start.workers.map(usize::from) };
+    let chosen = chosen(&catalog, matches);
+    let settings: BTreeMap<_, _> =
+        chosen.iter().map(|(name, written, _)| (*name, written.clone())).collect();
+    let workers = start.workers.map(usize::from);
+    let options = EngineOptions { config: start.config, workers, settings };
     let result = runtime::run(options, catalog, |engine| {
+        for (name, _, words) in &chosen {
+            println!("zilla: {name}: {words}");
+        }
         for (address, binding) in &engine.addresses {
             println!("zilla: serving {address} ({binding})");
         }

@@ -1,6 +1,6 @@
 //! The control thread: signals, the file watch, reloads, questions from outside.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub struct EngineOptions {
     /// Worker threads; `None`: one a core, but one where there are two cores or fewer, since the
     /// clients of other systems run threads of their own.
     pub workers: Option<usize>,
+    /// What was chosen for the catalog's settings, by name.
+    pub settings: BTreeMap<&'static str, String>,
 }
 
 /// Why an engine did not start.

@@ -129,6 +129,7 @@ impl Control {
             store: &self.store,
             mailboxes: &self.mailboxes,
             metrics: &self.metrics,
+            settings: &self.options.settings,
         };
         match tokio::time::timeout(PREPARE, node.definition.prepare(&cx)).await {
             Ok(result) => result,

@@ -10,6 +10,23 @@ pub struct Catalog {
     pub about: &'static str,
     /// The binding types, by name.
     pub bindings: &'static [&'static dyn BindingKind],
+    /// What can be chosen for a whole run, by name.
+    pub settings: &'static [Setting],
+}
+
+/// Something that the command line chooses for all bindings of a run: the option `--NAME` of
+/// `zilla start`, which definitions ask for by [`crate::spi::PrepareCx::setting`].
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The option, without the two dashes.
+    pub name: &'static str,
+    /// What its value is called in the help.
+    pub value: &'static str,
+    /// What it does, for the help.
+    pub help: &'static str,
+    /// Checks a value. Returns it in words, for the line that a start prints, or what is wrong
+    /// with it.
+    pub check: fn(&str) -> Result<String, String>,
 }
 
 impl Catalog {

@@ -15,7 +15,7 @@ pub use binding::{
     Attached, BindingKind, BoxFuture, Coupling, Definition, Exit, Node, Prepared, Resource, Retire,
     definition_as, prepared_as,
 };
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Setting};
 pub use link::{Entry, Link, Links};
 pub use plane::Plane;
 pub use prepare::PrepareCx;

@@ -1,6 +1,6 @@
 //! What a definition may use while it prepares.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::config::NodeName;
@@ -18,6 +18,7 @@ pub struct PrepareCx<'a> {
     pub(crate) store: &'a Store,
     pub(crate) mailboxes: &'a [Arc<Mailbox>],
     pub(crate) metrics: &'a Arc<Metrics>,
+    pub(crate) settings: &'a BTreeMap<&'static str, String>,
 }
 
 impl PrepareCx<'_> {
@@ -58,6 +59,12 @@ impl PrepareCx<'_> {
     #[must_use]
     pub fn mailboxes(&self) -> &[Arc<Mailbox>] {
         self.mailboxes
+    }
+
+    /// What the command line chose for a [`crate::spi::Setting`], checked.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.get(name).map(String::as_str)
     }
 
     /// The process's metrics.

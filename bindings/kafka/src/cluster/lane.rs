@@ -51,12 +51,12 @@ impl Lane {
     }
 
     /// Says that the worker uses it no more.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.is_gone.store(true, Ordering::Release);
     }
 
     /// Whether the worker uses it no more.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Acquire)
     }
 
@@ -66,7 +66,7 @@ impl Lane {
     }
 
     /// Tells the worker that there is room, if it waits for it.
-    pub(super) fn offer_room(&self) {
+    pub(crate) fn offer_room(&self) {
         if self.wants_room.swap(false, Ordering::SeqCst) {
             self.answers.push(Answer::Room);
         }

@@ -8,11 +8,7 @@ use engine::runtime::Clock;
 use engine::shared::{Lock, Store};
 use engine::telemetry::Metrics;
 
-use super::faults::Refusal;
-use super::{
-    Calls, Cluster, DEFAULT_RECORD_BYTES, RECORD_OVERHEAD, Settings, Sleeper, admin, fetcher,
-    producer,
-};
+use super::{Calls, Cluster, Sleeper};
 
 /// The use of a cluster by one generation of a binding. When the last one is dropped, the threads
 /// end.
@@ -27,76 +23,71 @@ impl std::ops::Deref for Lease {
     }
 }
 
-/// The cluster of these settings: the one that runs, or a new one. `log_bytes` is the bound of
-/// each partition's log until a cache says otherwise.
-///
-/// # Errors
-/// Where librdkafka refuses the settings or the system refuses a thread. Never because Kafka does
-/// not answer.
-pub fn open(
-    store: &Store,
-    settings: &Settings,
-    name: &str,
-    metrics: &Arc<Metrics>,
-    log_bytes: usize,
-) -> Result<Lease, String> {
-    for attempt in 0_u32.. {
-        let key = format!("{} {attempt}", settings.key());
-        let cluster =
-            store.get_or_make(&key, || start(settings.clone(), name, metrics, log_bytes))?;
-        if let Some(lease) = Lease::of(cluster) {
-            return Ok(lease);
+/// Who opens a cluster.
+pub(crate) struct Opening<'a> {
+    pub(crate) store: &'a Store,
+    /// Equal exactly where two bindings mean the same cluster with the same credentials.
+    pub(crate) key: String,
+    /// What its counters and events are told under.
+    pub(crate) name: &'a str,
+    pub(crate) metrics: &'a Arc<Metrics>,
+    /// The bound of each partition's log until a cache says otherwise, bytes.
+    pub(crate) log_bytes: usize,
+    /// The largest record until more is known, bytes.
+    pub(crate) record_bytes: u32,
+}
+
+impl Opening<'_> {
+    /// The cluster that runs, or a new one whose threads `begin` starts.
+    pub(crate) fn open(
+        &self,
+        begin: impl Fn(&Arc<Cluster>) -> Result<(), String>,
+    ) -> Result<Lease, String> {
+        for attempt in 0_u32.. {
+            let key = format!("{} {attempt}", self.key);
+            let cluster = self.store.get_or_make(&key, || self.start(&begin))?;
+            if let Some(lease) = Lease::of(cluster) {
+                return Ok(lease);
+            }
+            // The one found ends: its place is taken until it has.
         }
-        // The one found ends: its place is taken until it has.
+        Err("no room for another cluster".to_owned())
     }
-    Err("no room for another cluster".to_owned())
-}
 
-fn start(
-    settings: Settings,
-    name: &str,
-    metrics: &Arc<Metrics>,
-    log_bytes: usize,
-) -> Result<Arc<Cluster>, String> {
-    let cluster = Arc::new(Cluster {
-        settings,
-        name: name.to_owned(),
-        metrics: Arc::clone(metrics),
-        topics: Lock::default(),
-        lanes: Lock::default(),
-        lanes_version: AtomicU64::new(0),
-        admin: Calls::default(),
-        fetch: Calls::default(),
-        produce: Sleeper::default(),
-        users: Lock::new(Some(0)),
-        is_stopped: AtomicBool::new(false),
-        threads: AtomicUsize::new(0),
-        log_bytes: AtomicUsize::new(log_bytes),
-        record_bytes: AtomicU32::new(DEFAULT_RECORD_BYTES - RECORD_OVERHEAD),
-        unacked_records: AtomicUsize::new(0),
-        unacked_bytes: AtomicUsize::new(0),
-        is_producer_ready: AtomicBool::new(false),
-        are_limits_known: AtomicBool::new(true),
-        id: OnceLock::new(),
-    });
-    let started = start_threads(&cluster);
-    if started.is_err() {
-        cluster.stop();
+    fn start(
+        &self,
+        begin: impl Fn(&Arc<Cluster>) -> Result<(), String>,
+    ) -> Result<Arc<Cluster>, String> {
+        let cluster = Arc::new(Cluster {
+            name: self.name.to_owned(),
+            metrics: Arc::clone(self.metrics),
+            topics: Lock::default(),
+            lanes: Lock::default(),
+            lanes_version: AtomicU64::new(0),
+            admin: Calls::default(),
+            produce: Sleeper::default(),
+            sleepers: Lock::default(),
+            users: Lock::new(Some(0)),
+            is_stopped: AtomicBool::new(false),
+            threads: AtomicUsize::new(0),
+            log_bytes: AtomicUsize::new(self.log_bytes),
+            record_bytes: AtomicU32::new(self.record_bytes),
+            unacked_records: AtomicUsize::new(0),
+            unacked_bytes: AtomicUsize::new(0),
+            is_producer_ready: AtomicBool::new(false),
+            are_limits_known: AtomicBool::new(true),
+            id: OnceLock::new(),
+        });
+        let started = begin(&cluster);
+        if started.is_err() {
+            cluster.stop();
+        }
+        started.map(|()| cluster)
     }
-    started.map(|()| cluster)
 }
 
-fn start_threads(cluster: &Arc<Cluster>) -> Result<(), String> {
-    let refused = |error: Refusal| format!("librdkafka refuses the settings: {error}");
-    let admin = admin::Admin::new(Arc::clone(cluster)).map_err(refused)?;
-    let fetcher = fetcher::Fetcher::new(Arc::clone(cluster)).map_err(refused)?;
-    let producer = producer::Producer::new(Arc::clone(cluster)).map_err(refused)?;
-    spawn(cluster, "kafka-admin", move || admin.run())?;
-    spawn(cluster, "kafka-fetch", move || fetcher.run())?;
-    spawn(cluster, "kafka-produce", move || producer.run())
-}
-
-fn spawn(
+/// Starts a thread of a cluster, whose end the cluster waits for.
+pub(crate) fn spawn(
     cluster: &Arc<Cluster>,
     name: &'static str,
     run: impl FnOnce() + Send + 'static,
@@ -139,7 +130,7 @@ impl Cluster {
         *self.users.lock() = None;
         self.is_stopped.store(true, Ordering::Release);
         self.admin.sleeper.wake();
-        self.fetch.sleeper.wake();
+        self.sleepers.lock().iter().for_each(|sleeper| sleeper.wake());
         self.produce.wake();
     }
 

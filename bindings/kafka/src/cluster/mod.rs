@@ -1,19 +1,10 @@
-//! A Kafka cluster, as a process uses it with one set of credentials: one consumer that reads all
-//! topics in use, one producer, one client that asks for metadata and offsets, each on one thread.
-//! Workers never call librdkafka. They leave drafts and questions, and are called with answers.
+//! A cluster as a process uses it: what workers and a back end exchange. Workers never call the
+//! back end. They leave drafts and questions, and are called with answers; a back end
+//! (`librdkafka` or `embedded`) takes those on threads of its own.
 
-mod admin;
 mod calls;
-mod context;
-mod faults;
-mod fetcher;
 mod lane;
 mod lease;
-mod offsets;
-mod pending;
-mod producer;
-mod reader;
-mod settings;
 mod topic;
 
 use std::collections::HashMap;
@@ -24,12 +15,11 @@ use engine::shared::Lock;
 use engine::telemetry::{Counter, Metrics};
 use kafka_plane::{Fault, Limits};
 
-use calls::{Calls, Sleeper};
-
+pub(crate) use calls::{Calls, Sleeper};
 pub(crate) use lane::{Answer, Lane};
-pub use lease::{Lease, open};
-pub use settings::{Batching, Sasl, Settings};
-pub(crate) use topic::{Reading, Topic};
+pub use lease::Lease;
+pub(crate) use lease::{Opening, spawn};
+pub(crate) use topic::{Partition, Reading, TableCounts, Topic};
 
 /// Records that may be unacknowledged, over all workers.
 const UNACKED_RECORDS: usize = 100_000;
@@ -37,40 +27,33 @@ const UNACKED_RECORDS: usize = 100_000;
 /// Bytes of keys, values and headers that may be unacknowledged, over all workers.
 const UNACKED_BYTES: usize = 64 * 1024 * 1024;
 
-/// `max.message.bytes` where the cluster does not say.
-const DEFAULT_RECORD_BYTES: u32 = 1_000_012;
-
-/// librdkafka's default `batch.size`.
-const BATCH_BYTES: u32 = 1_000_000;
-
-/// What a record batch adds to the record in it, generously, bytes.
-const RECORD_OVERHEAD: u32 = 512;
-
 /// A cluster in use.
 #[derive(Debug)]
 pub struct Cluster {
-    settings: Settings,
     /// What its counters and events are told under.
-    name: String,
+    pub(crate) name: String,
     metrics: Arc<Metrics>,
     topics: Lock<Topics>,
-    lanes: Lock<Vec<Arc<Lane>>>,
-    lanes_version: AtomicU64,
-    admin: Calls<Ask>,
-    fetch: Calls<fetcher::Job>,
-    produce: Sleeper,
+    pub(crate) lanes: Lock<Vec<Arc<Lane>>>,
+    pub(crate) lanes_version: AtomicU64,
+    /// Questions, and the thread that answers them.
+    pub(crate) admin: Calls<Ask>,
+    /// The thread that takes what is left in the lanes.
+    pub(crate) produce: Sleeper,
+    /// Further threads that are to know at once when the cluster ends.
+    pub(crate) sleepers: Lock<Vec<Arc<Sleeper>>>,
     /// `None`: it ends, and takes no more users.
     users: Lock<Option<usize>>,
     is_stopped: AtomicBool,
     threads: AtomicUsize,
-    log_bytes: AtomicUsize,
-    record_bytes: AtomicU32,
-    unacked_records: AtomicUsize,
+    pub(crate) log_bytes: AtomicUsize,
+    pub(crate) record_bytes: AtomicU32,
+    pub(crate) unacked_records: AtomicUsize,
     unacked_bytes: AtomicUsize,
-    is_producer_ready: AtomicBool,
-    are_limits_known: AtomicBool,
+    pub(crate) is_producer_ready: AtomicBool,
+    pub(crate) are_limits_known: AtomicBool,
     /// The id that the cluster gives itself.
-    id: OnceLock<Arc<str>>,
+    pub(crate) id: OnceLock<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -79,17 +62,15 @@ struct Topics {
     by_id: Vec<Arc<Topic>>,
 }
 
-/// What is asked of the admin thread.
+/// What is asked of the thread that knows about topics.
 #[derive(Debug)]
-enum Ask {
+pub(crate) enum Ask {
     /// Find out about a topic that is new here.
     Resolve(Arc<Topic>),
     /// The ends of a topic's partitions.
     Ends { topic: Arc<Topic>, lane: Arc<Lane>, key: usize },
     /// As [`Ask::Ends`], and wait until the table is read up to there.
     Sync { topic: Arc<Topic>, lane: Arc<Lane>, key: usize },
-    /// Reading a partition failed: the topic may be gone, or what was to be read next.
-    Trouble { topic: Arc<Topic>, partition: u32, is_stopped: bool },
 }
 
 impl Cluster {
@@ -128,11 +109,11 @@ impl Cluster {
         Ok(topic)
     }
 
-    fn topic_by_id(&self, id: u32) -> Option<Arc<Topic>> {
+    pub(crate) fn topic_by_id(&self, id: u32) -> Option<Arc<Topic>> {
         self.topics.lock().by_id.get(id as usize).map(Arc::clone)
     }
 
-    fn all_topics(&self) -> Vec<Arc<Topic>> {
+    pub(crate) fn all_topics(&self) -> Vec<Arc<Topic>> {
         self.topics.lock().by_id.clone()
     }
 
@@ -171,6 +152,14 @@ impl Cluster {
             && self.unacked_bytes.load(Ordering::Acquire) < UNACKED_BYTES
     }
 
+    /// Tells the workers that wait for room that there is some, where there is.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn offer_room(&self) {
+        if self.has_room() {
+            self.lanes.lock().iter().for_each(|lane| lane.offer_room());
+        }
+    }
+
     /// Counts records that are about to be left in a lane.
     pub(crate) fn reserve(&self, records: usize, bytes: usize) {
         self.unacked_records.fetch_add(records, Ordering::AcqRel);
@@ -182,14 +171,10 @@ impl Cluster {
         self.produce.wake();
     }
 
-    fn settled(&self, records: usize, bytes: usize) {
+    /// Counts records that were answered.
+    pub(crate) fn settled(&self, records: usize, bytes: usize) {
         self.unacked_records.fetch_sub(records, Ordering::AcqRel);
         self.unacked_bytes.fetch_sub(bytes, Ordering::AcqRel);
-    }
-
-    /// The largest batch that every topic takes, bytes; librdkafka's default if that is less.
-    fn batch_bytes(&self) -> u32 {
-        self.record_bytes.load(Ordering::Relaxed).min(BATCH_BYTES)
     }
 
     /// The bounds that hold for appends.
@@ -217,12 +202,13 @@ impl Cluster {
         self.is_stopped.load(Ordering::Acquire)
     }
 
-    fn counter(&self, metric: &'static str) -> Counter {
+    /// A cell of a counter, for one thread.
+    pub(crate) fn counter(&self, metric: &'static str) -> Counter {
         self.metrics.counter(&self.name, metric)
     }
 
-    /// The address that messages to people name.
-    fn address(&self) -> &str {
-        self.settings.servers.first().map_or("", String::as_str)
+    /// The counters of a thread that fills tables.
+    pub(crate) fn table_counts(&self) -> TableCounts {
+        TableCounts { without_key: self.counter("records_without_key") }
     }
 }

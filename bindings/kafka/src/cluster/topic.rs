@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use engine::shared::{Lock, Log, Signal, Table};
-use kafka_plane::{Batch, Fault};
+use engine::telemetry::Counter;
+use kafka_plane::{Batch, BatchBuilder, Fault, Record};
 
-use super::lane::{Answer, Lane};
+use super::{Answer, Lane};
 
 /// What a topic is read as. A topic is read once, so it is one of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(super) fn new(index: u32, start: i64, bound: usize) -> Arc<Self> {
+    pub(crate) fn new(index: u32, start: i64, bound: usize) -> Arc<Self> {
         Arc::new(Self {
             index,
             log: Log::new(start, bound),
@@ -45,7 +46,7 @@ impl Partition {
         self.position.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_position(&self, position: i64) {
+    pub(crate) fn set_position(&self, position: i64) {
         self.position.fetch_max(position, Ordering::AcqRel);
         self.set_known_end(position);
     }
@@ -56,7 +57,7 @@ impl Partition {
         self.known_end.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_known_end(&self, end: i64) {
+    pub(crate) fn set_known_end(&self, end: i64) {
         self.known_end.fetch_max(end, Ordering::AcqRel);
     }
 }
@@ -91,7 +92,7 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    pub(super) fn new(name: Arc<str>, id: u32) -> Self {
+    pub(crate) fn new(name: Arc<str>, id: u32) -> Self {
         Self {
             name,
             id,
@@ -108,7 +109,7 @@ impl Topic {
     }
 
     /// Asks that the topic be read as `reading`; false where it is read as the other already.
-    pub(super) fn read_as(&self, reading: Reading) -> bool {
+    pub(crate) fn read_as(&self, reading: Reading) -> bool {
         let before = self.reading.compare_exchange(
             Reading::No as u8,
             reading as u8,
@@ -134,13 +135,14 @@ impl Topic {
 
     /// Over how many partitions records are spread at this moment: 0 until that is known, and while
     /// a log's start is being asked for, since what is appended from now on is to lie behind it.
-    pub(super) fn open_count(&self) -> u32 {
+    #[cfg(feature = "rdkafka")]
+    pub(crate) fn open_count(&self) -> u32 {
         let is_starting =
             self.reading() == Reading::Log && self.read_count.load(Ordering::Acquire) == 0;
         if is_starting { 0 } else { self.count() }
     }
 
-    pub(super) fn set_count(&self, count: u32) {
+    pub(crate) fn set_count(&self, count: u32) {
         self.count.store(count, Ordering::Release);
     }
 
@@ -150,7 +152,7 @@ impl Topic {
     }
 
     /// Sets or clears the fault; whether that changed anything.
-    pub(super) fn set_fault(&self, fault: Option<Fault>) -> bool {
+    pub(crate) fn set_fault(&self, fault: Option<Fault>) -> bool {
         std::mem::replace(&mut *self.fault.lock(), fault) != fault
     }
 
@@ -159,7 +161,7 @@ impl Topic {
         Arc::clone(&self.partitions.lock())
     }
 
-    pub(super) fn set_partitions(&self, partitions: Partitions) {
+    pub(crate) fn set_partitions(&self, partitions: Partitions) {
         let count = u32::try_from(partitions.len()).unwrap_or(u32::MAX);
         *self.partitions.lock() = partitions;
         self.read_count.store(count, Ordering::Release);
@@ -172,7 +174,7 @@ impl Topic {
     }
 
     /// Says that there is more to read, and calls each worker that reads once.
-    pub(super) fn advance(&self) {
+    pub(crate) fn advance(&self) {
         self.advanced.fetch_add(1, Ordering::AcqRel);
         for reader in self.readers.lock().iter() {
             reader.raise();
@@ -193,13 +195,13 @@ impl Topic {
     }
 
     /// Answers once the table has been read up to `ends`.
-    pub(super) fn sync_to(&self, ends: Box<[i64]>, lane: Arc<Lane>, key: usize) {
+    pub(crate) fn sync_to(&self, ends: Box<[i64]>, lane: Arc<Lane>, key: usize) {
         self.syncs.lock().push(Sync { ends, lane, key });
         self.settle_syncs();
     }
 
     /// Answers those whose ends have been reached.
-    pub(super) fn settle_syncs(&self) {
+    pub(crate) fn settle_syncs(&self) {
         let mut syncs = self.syncs.lock();
         if syncs.is_empty() {
             return;
@@ -215,9 +217,58 @@ impl Topic {
     }
 
     /// Answers all that wait with a fault.
-    pub(super) fn fail_syncs(&self, fault: Fault) {
+    pub(crate) fn fail_syncs(&self, fault: Fault) {
         for sync in self.syncs.lock().drain(..) {
             sync.lane.answers.push(Answer::Synced(sync.key, Err(fault)));
         }
     }
+
+    /// Takes a batch that was read: into the log of its partition, or into the table.
+    pub(crate) fn take(
+        &self,
+        partition: &Partition,
+        batch: Batch,
+        builder: &mut BatchBuilder,
+        counts: &TableCounts,
+    ) {
+        let next = batch.next_offset();
+        if self.reading() == Reading::Table {
+            self.apply(&batch, builder, counts);
+        } else {
+            let (first, footprint) = (batch.first_offset(), batch.footprint());
+            partition.log.append(first, next, footprint, Arc::new(batch));
+        }
+        partition.set_position(next);
+    }
+
+    /// Puts a batch into the table: the last record of each key, none where its value is null or
+    /// empty.
+    fn apply(&self, batch: &Batch, builder: &mut BatchBuilder, counts: &TableCounts) {
+        let mut changes: Vec<(&[u8], Option<Arc<Batch>>)> =
+            Vec::with_capacity(batch.len() as usize);
+        for index in 0..batch.len() {
+            let record = batch.record(index);
+            let Some(key) = record.key() else {
+                counts.without_key.increment();
+                continue;
+            };
+            let lives = record.value().is_some_and(|value| !value.is_empty());
+            changes.push((key, lives.then(|| Arc::new(single(&record, builder)))));
+        }
+        self.table.apply(changes.into_iter());
+    }
+}
+
+/// What is counted while a table is filled, by the thread that fills it.
+pub(crate) struct TableCounts {
+    pub(crate) without_key: Counter,
+}
+
+/// A batch of one record, so that a table holds nothing of its neighbours.
+fn single(record: &Record<'_>, builder: &mut BatchBuilder) -> Batch {
+    builder.record(record.offset(), record.timestamp(), record.key(), record.value());
+    for (name, value) in record.headers() {
+        builder.header(name, value);
+    }
+    builder.finish(record.partition())
 }

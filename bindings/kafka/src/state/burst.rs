@@ -137,6 +137,7 @@ impl Burst {
     }
 
     /// Adds a copy of another burst's record to the append opened last.
+    #[cfg(any(feature = "rdkafka", test))]
     pub(crate) fn push_copy(&mut self, record: &BurstRecord<'_>) {
         let key = self.store(record.key);
         let value = self.store(record.value);

@@ -13,8 +13,8 @@ use super::context::FetchContext;
 use super::faults::Refusal;
 use super::offsets::index;
 use super::reader::{Counts, Reader};
-use super::topic::{Partition, Topic};
-use super::{Ask, Cluster};
+use super::{Client, Trouble};
+use crate::cluster::{Partition, Topic};
 
 /// How long the thread sleeps at most, so that librdkafka's own events are served.
 const SLEEP: Duration = Duration::from_millis(200);
@@ -35,7 +35,7 @@ pub(super) enum Job {
 
 /// The thread's state.
 pub(super) struct Fetcher {
-    cluster: Arc<Cluster>,
+    cluster: Arc<Client>,
     consumer: Arc<BaseConsumer<FetchContext>>,
     readers: Vec<Reader>,
     /// Set by librdkafka when any queue is no longer empty.
@@ -44,14 +44,14 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(cluster: Arc<Cluster>) -> Result<Self, Refusal> {
+    pub(super) fn new(cluster: Arc<Client>) -> Result<Self, Refusal> {
         let consumer: BaseConsumer<FetchContext> =
             cluster.settings.fetcher().create_with_context(FetchContext::new())?;
         let counts = Counts {
             records: cluster.counter("records_fetched"),
             batches: cluster.counter("batches_fetched"),
             unreadable_headers: cluster.counter("records_unreadable_headers"),
-            without_key: cluster.counter("records_without_key"),
+            applied: cluster.table_counts(),
         };
         Ok(Self {
             cluster,
@@ -119,7 +119,8 @@ impl Fetcher {
         let (topic, partition) = (Arc::clone(&reader.topic), reader.partition.index);
         // librdkafka looks for no other offset by itself.
         let is_stopped = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset);
-        self.cluster.admin.push(Ask::Trouble { topic, partition, is_stopped });
+        self.cluster.troubles.lock().push(Trouble { topic, partition, is_stopped });
+        self.cluster.admin.sleeper.wake();
     }
 
     fn take(&mut self, job: Job) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Collects longer the more records come: a produce request costs Kafka and us far more than a
 /// record in it, and at a high rate a millisecond more is less than what a full queue would add.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(super) struct Pace {
     least: Duration,
     factor: u32,
 }
@@ -16,12 +16,12 @@ const FOUR_TIMES: usize = 40;
 
 impl Pace {
     /// A pace that collects for `least` at a low rate.
-    pub(crate) fn new(least: Duration) -> Self {
+    pub(super) fn new(least: Duration) -> Self {
         Self { least, factor: 1 }
     }
 
     /// How long to collect next, when `records` came since this was asked last.
-    pub(crate) fn next(&mut self, records: usize) -> Duration {
+    pub(super) fn next(&mut self, records: usize) -> Duration {
         let rate = records / self.factor as usize;
         self.factor = match rate {
             FOUR_TIMES.. => 4,

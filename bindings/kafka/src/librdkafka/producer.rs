@@ -11,14 +11,14 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-use super::Cluster;
+use super::Client;
 use super::context::{Delivery, ProduceContext, Reports};
 use super::faults::{Refusal, fault_of_code};
-use super::lane::Lane;
 use super::offsets::index;
+use super::pace::Pace;
 use super::pending::Pending;
-use super::topic::Topic;
-use crate::state::{Burst, BurstAppend, BurstRecord, Pace, partition_of};
+use crate::cluster::{Lane, Topic};
+use crate::state::{Burst, BurstAppend, BurstRecord, partition_of};
 
 /// How long the thread sleeps while nothing is under way.
 const IDLE: Duration = Duration::from_millis(200);
@@ -37,7 +37,7 @@ const METADATA: Duration = Duration::from_secs(1);
 
 /// The thread's state.
 pub(super) struct Producer {
-    cluster: Arc<Cluster>,
+    cluster: Arc<Client>,
     producer: BaseProducer<ProduceContext>,
     reports: Arc<Reports>,
     lanes: Vec<Arc<Lane>>,
@@ -60,7 +60,7 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    pub(super) fn new(cluster: Arc<Cluster>) -> Result<Self, Refusal> {
+    pub(super) fn new(cluster: Arc<Client>) -> Result<Self, Refusal> {
         let batch_bytes = cluster.batch_bytes();
         let (producer, reports) = connect(&cluster, batch_bytes)?;
         let pace = Pace::new(cluster.settings.batching.collect);
@@ -342,7 +342,7 @@ impl Producer {
 }
 
 fn connect(
-    cluster: &Cluster,
+    cluster: &Client,
     batch_bytes: u32,
 ) -> Result<(BaseProducer<ProduceContext>, Arc<Reports>), Refusal> {
     let context = ProduceContext::default();

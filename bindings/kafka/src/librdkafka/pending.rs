@@ -6,10 +6,10 @@ use engine::telemetry::Counter;
 use kafka_plane::Fault;
 use slab::Slab;
 
-use super::Cluster;
+use super::Client;
 use super::context::Delivery;
 use super::faults::fault_of_code;
-use super::lane::{Answer, Lane};
+use crate::cluster::{Answer, Lane};
 use crate::state::BurstAppend;
 
 /// An append.
@@ -30,7 +30,7 @@ struct Answers {
 
 /// All appends under way. A record carries the key of its append.
 pub(super) struct Pending {
-    cluster: Arc<Cluster>,
+    cluster: Arc<Client>,
     appends: Slab<Append>,
     /// The keys that the appends of the burst opened last were given.
     opened: Vec<usize>,
@@ -51,7 +51,7 @@ impl Opened {
 }
 
 impl Pending {
-    pub(super) fn new(cluster: &Arc<Cluster>) -> Self {
+    pub(super) fn new(cluster: &Arc<Client>) -> Self {
         Self {
             cluster: Arc::clone(cluster),
             appends: Slab::new(),

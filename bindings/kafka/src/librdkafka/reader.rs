@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use engine::runtime::Clock;
 use engine::telemetry::Counter;
-use kafka_plane::{Batch, BatchBuilder, Record};
+use kafka_plane::BatchBuilder;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 use super::context::FetchContext;
-use super::topic::{Partition, Reading, Topic};
+use crate::cluster::{Partition, TableCounts, Topic};
 
 /// A batch is closed at so many records or bytes.
 const BATCH_RECORDS: usize = 4096;
@@ -25,7 +25,7 @@ pub(super) struct Counts {
     pub(super) records: Counter,
     pub(super) batches: Counter,
     pub(super) unreadable_headers: Counter,
-    pub(super) without_key: Counter,
+    pub(super) applied: TableCounts,
 }
 
 /// A partition that is read.
@@ -109,7 +109,7 @@ impl Reader {
             let batch = builder.finish(self.partition.index).with_read_at(self.clock.now());
             counts.records.add(i64::from(batch.len()));
             counts.batches.increment();
-            self.store(batch, builder, counts);
+            self.topic.take(&self.partition, batch, builder, &counts.applied);
             drained.advanced = true;
         }
         if let Some(end) = end.filter(|end| *end > self.partition.position()) {
@@ -143,41 +143,4 @@ impl Reader {
             }
         }
     }
-
-    fn store(&self, batch: Batch, builder: &mut BatchBuilder, counts: &Counts) {
-        let next = batch.next_offset();
-        if self.topic.reading() == Reading::Table {
-            self.apply(&batch, builder, counts);
-        } else {
-            let (first, footprint) = (batch.first_offset(), batch.footprint());
-            self.partition.log.append(first, next, footprint, Arc::new(batch));
-        }
-        self.partition.set_position(next);
-    }
-
-    /// Puts a batch into the table: the last record of each key, none where its value is null or
-    /// empty.
-    fn apply(&self, batch: &Batch, builder: &mut BatchBuilder, counts: &Counts) {
-        let mut changes: Vec<(&[u8], Option<Arc<Batch>>)> =
-            Vec::with_capacity(batch.len() as usize);
-        for index in 0..batch.len() {
-            let record = batch.record(index);
-            let Some(key) = record.key() else {
-                counts.without_key.increment();
-                continue;
-            };
-            let lives = record.value().is_some_and(|value| !value.is_empty());
-            changes.push((key, lives.then(|| Arc::new(single(&record, builder)))));
-        }
-        self.topic.table.apply(changes.into_iter());
-    }
-}
-
-/// A batch of one record, so that a table holds nothing of its neighbours.
-fn single(record: &Record<'_>, builder: &mut BatchBuilder) -> Batch {
-    builder.record(record.offset(), record.timestamp(), record.key(), record.value());
-    for (name, value) in record.headers() {
-        builder.header(name, value);
-    }
-    builder.finish(record.partition())
 }

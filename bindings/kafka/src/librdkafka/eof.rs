@@ -2,7 +2,7 @@
 
 /// The offset in librdkafka's report of a partition's end (`… reached end of partition at offset
 /// 42 (HighwaterMark 42)`). Its event carries the offset only in this text.
-pub(crate) fn eof_offset(reason: &str) -> Option<i64> {
+pub(super) fn eof_offset(reason: &str) -> Option<i64> {
     let (_, rest) = reason.split_once("end of partition at offset ")?;
     rest.split(' ').next()?.parse().ok()
 }

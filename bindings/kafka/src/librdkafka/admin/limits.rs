@@ -7,9 +7,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifie
 use rdkafka::config::FromClientConfigAndContext;
 
 use super::Admin;
-use crate::cluster::context::AdminContext;
-use crate::cluster::settings::MESSAGE_MAX;
-use crate::cluster::{Cluster, DEFAULT_RECORD_BYTES, RECORD_OVERHEAD};
+use crate::librdkafka::context::AdminContext;
+use crate::librdkafka::settings::MESSAGE_MAX;
+use crate::librdkafka::{Client, DEFAULT_RECORD_BYTES, RECORD_OVERHEAD};
 
 /// How long the topics' limits may take to be told.
 const LIMITS: Duration = Duration::from_secs(2);
@@ -47,10 +47,7 @@ impl Admin {
 
 /// `max.message.bytes` of topics, where the cluster says. The client is made for one question: an
 /// admin client keeps a thread, and what it logs is never taken from it.
-fn describe(
-    cluster: &Cluster,
-    names: &[ResourceSpecifier<'_>],
-) -> Result<Vec<Option<u32>>, String> {
+fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<Option<u32>>, String> {
     let client =
         AdminClient::from_config_and_context(&cluster.settings.admin(), AdminContext::default())
             .map_err(|error| error.to_string())?;

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::AdminContext;
 use super::faults::{fault_of, fault_of_code};
-use super::topic::Topic;
+use crate::cluster::Topic;
 
 /// How long Kafka may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);

@@ -9,9 +9,9 @@ use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 
 use super::Admin;
-use crate::cluster::fetcher::Job;
-use crate::cluster::offsets::{offsets, partition_count};
-use crate::cluster::topic::{Partition, Reading, Topic};
+use crate::cluster::{Partition, Reading, Topic};
+use crate::librdkafka::fetcher::Job;
+use crate::librdkafka::offsets::{offsets, partition_count};
 
 impl Admin {
     /// Finds out about a topic and has its partitions read.

@@ -16,10 +16,9 @@ use rdkafka::consumer::BaseConsumer;
 
 use super::context::AdminContext;
 use super::faults::Refusal;
-use super::lane::{Answer, Lane};
 use super::offsets::offsets;
-use super::topic::Topic;
-use super::{Ask, Cluster};
+use super::{Client, Trouble};
+use crate::cluster::{Answer, Ask, Lane, Topic};
 
 /// How often all topics are looked at again: partitions added, topics deleted.
 const REFRESH: Duration = Duration::from_secs(3);
@@ -37,7 +36,7 @@ fn first(found: Vec<FoundEnds>) -> FoundEnds {
 
 /// The thread's state.
 pub(super) struct Admin {
-    cluster: Arc<Cluster>,
+    cluster: Arc<Client>,
     consumer: BaseConsumer<AdminContext>,
     clock: Clock,
     /// Topics that were read once: what they have when they come back is read from its beginning.
@@ -52,7 +51,7 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    pub(super) fn new(cluster: Arc<Cluster>) -> Result<Self, Refusal> {
+    pub(super) fn new(cluster: Arc<Client>) -> Result<Self, Refusal> {
         let consumer = cluster.settings.admin().create_with_context(AdminContext::default())?;
         Ok(Self {
             cluster,
@@ -70,19 +69,26 @@ impl Admin {
         let cluster = Arc::clone(&self.cluster);
         cluster.admin.sleeper.adopt();
         let mut asks = Vec::new();
+        let mut troubles = Vec::new();
         let mut next_look = self.clock.now() + RETRY;
         while !cluster.is_stopped() {
             // Serves the client's own log.
             self.consumer.poll(Duration::ZERO);
             cluster.admin.swap(&mut asks);
             self.serve(&mut asks);
+            std::mem::swap(&mut *cluster.troubles.lock(), &mut troubles);
+            for Trouble { topic, partition, is_stopped } in troubles.drain(..) {
+                self.mend(&topic, partition, is_stopped);
+            }
             self.ask_limits();
             if self.clock.now() >= next_look {
                 self.look();
                 next_look = self.clock.now() + self.pause();
             }
             let now = self.clock.now();
-            cluster.admin.sleep_unless(next_look.saturating_duration_since(now), || false);
+            cluster.admin.sleep_unless(next_look.saturating_duration_since(now), || {
+                !cluster.troubles.lock().is_empty()
+            });
         }
         self.fail_all(&mut asks);
     }
@@ -115,9 +121,6 @@ impl Admin {
                 // Whatever comes of it is kept with the topic.
                 Ask::Resolve(topic) => {
                     self.resolve(&topic).ok();
-                }
-                Ask::Trouble { topic, partition, is_stopped } => {
-                    self.mend(&topic, partition, is_stopped);
                 }
                 Ask::Ends { topic, lane, key } => questions.push((topic, lane, key, false)),
                 Ask::Sync { topic, lane, key } => questions.push((topic, lane, key, true)),
@@ -191,7 +194,7 @@ impl Admin {
         self.cluster.admin.swap(asks);
         for ask in asks.drain(..) {
             match ask {
-                Ask::Resolve(_) | Ask::Trouble { .. } => {}
+                Ask::Resolve(_) => {}
                 Ask::Ends { lane, key, .. } => {
                     lane.answers.push(Answer::Ends(key, Err(Fault::Unavailable)));
                 }

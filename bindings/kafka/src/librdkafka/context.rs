@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{DeliveryResult, NoCustomPartitioner, ProducerContext};
 
-use crate::state::eof_offset;
+use super::eof::eof_offset;
 
 /// Tells librdkafka's warnings as events, and forgets its chatter.
 fn tell(client: &'static str, level: RDKafkaLogLevel, facility: &str, message: &str) {

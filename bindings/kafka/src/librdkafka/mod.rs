@@ -1,0 +1,107 @@
+//! The back end that is Kafka: one consumer that reads all topics in use, one producer, one client
+//! that asks for metadata and offsets, each on one thread beside librdkafka's own.
+
+mod admin;
+mod context;
+mod eof;
+mod faults;
+mod fetcher;
+mod offsets;
+mod pace;
+mod pending;
+mod producer;
+mod reader;
+mod settings;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use engine::shared::{Lock, Store};
+use engine::telemetry::Metrics;
+
+use crate::cluster::{Calls, Cluster, Lease, Opening, Topic, spawn};
+use faults::Refusal;
+
+pub use settings::{Batching, Sasl, Settings};
+
+/// `max.message.bytes` where the cluster does not say.
+const DEFAULT_RECORD_BYTES: u32 = 1_000_012;
+
+/// librdkafka's default `batch.size`.
+const BATCH_BYTES: u32 = 1_000_000;
+
+/// What a record batch adds to the record in it, generously, bytes.
+const RECORD_OVERHEAD: u32 = 512;
+
+/// The cluster of these settings: the one that runs, or a new one. `log_bytes` is the bound of
+/// each partition's log until a cache says otherwise.
+///
+/// # Errors
+/// Where librdkafka refuses the settings or the system refuses a thread. Never because Kafka does
+/// not answer.
+pub fn open(
+    store: &Store,
+    settings: &Settings,
+    name: &str,
+    metrics: &Arc<Metrics>,
+    log_bytes: usize,
+) -> Result<Lease, String> {
+    let record_bytes = DEFAULT_RECORD_BYTES - RECORD_OVERHEAD;
+    let opening = Opening { store, key: settings.key(), name, metrics, log_bytes, record_bytes };
+    opening.open(|cluster| start(cluster, settings))
+}
+
+fn start(cluster: &Arc<Cluster>, settings: &Settings) -> Result<(), String> {
+    let fetch = Calls::default();
+    cluster.sleepers.lock().push(Arc::clone(&fetch.sleeper));
+    let client = Arc::new(Client {
+        cluster: Arc::clone(cluster),
+        settings: settings.clone(),
+        fetch,
+        troubles: Lock::default(),
+    });
+    let refused = |error: Refusal| format!("librdkafka refuses the settings: {error}");
+    let admin = admin::Admin::new(Arc::clone(&client)).map_err(refused)?;
+    let fetcher = fetcher::Fetcher::new(Arc::clone(&client)).map_err(refused)?;
+    let producer = producer::Producer::new(client).map_err(refused)?;
+    spawn(cluster, "kafka-admin", move || admin.run())?;
+    spawn(cluster, "kafka-fetch", move || fetcher.run())?;
+    spawn(cluster, "kafka-produce", move || producer.run())
+}
+
+/// A cluster as the three threads share it.
+struct Client {
+    cluster: Arc<Cluster>,
+    settings: Settings,
+    /// What the fetcher is told.
+    fetch: Calls<fetcher::Job>,
+    /// What the fetcher tells the admin thread, which is woken for it.
+    troubles: Lock<Vec<Trouble>>,
+}
+
+impl std::ops::Deref for Client {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+/// Reading a partition failed: the topic may be gone, or what was to be read next.
+struct Trouble {
+    topic: Arc<Topic>,
+    partition: u32,
+    is_stopped: bool,
+}
+
+impl Client {
+    /// The largest batch that every topic takes, bytes; librdkafka's default if that is less.
+    fn batch_bytes(&self) -> u32 {
+        self.record_bytes.load(Ordering::Relaxed).min(BATCH_BYTES)
+    }
+
+    /// The address that messages to people name.
+    fn address(&self) -> &str {
+        self.settings.servers.first().map_or("", String::as_str)
+    }
+}
