@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::harness::{Setup, Topics, engine_only, fill, kafka, root, run_zilla, text, zilla};
+use crate::harness::{
+    Setup, Topics, engine_only, fill, kafka, kafka_only, root, run_zilla, text, zilla,
+};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -116,7 +118,7 @@ fn the_schema_names_what_the_binary_contains() {
 /// An engine that cannot listen says where the file asks for it, and serves nothing.
 #[test]
 fn a_port_that_is_taken_is_an_error_with_its_place() {
-    engine_only!();
+    kafka_only!();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let setup = Setup { ports: vec![taken.local_addr().unwrap().port()], ..Setup::new(1) };
     let topics = Topics::create(&[]);

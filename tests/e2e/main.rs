@@ -2,6 +2,7 @@
 //!
 //! `scripts/test` runs them with what they need. `ZILLA_TEST_BROKER=mosquitto` runs them against
 //! mosquitto instead, leaving out what only the engine has: a check of the tests.
+//! `ZILLA_TEST_KAFKA=embedded` runs them on the log that the engine keeps in its own process.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,7 +1,7 @@
 //! Records of other producers reach subscribers.
 
 use crate::harness::{
-    Client, Publish, V5, V311, Value, engine, engine_only, message, on_one_and_three_workers,
+    Client, Publish, V5, V311, Value, engine, kafka_only, message, on_one_and_three_workers,
     text_property, user,
 };
 
@@ -11,7 +11,7 @@ on_one_and_three_workers!(
 );
 
 fn a_record_in_the_peers_layout_is_delivered_with_its_properties(workers: usize) {
-    engine_only!();
+    kafka_only!();
     let engine = engine(workers);
     let mut five = Client::connect(engine.port, V5, "five");
     five.subscribe("sensor/#", 1);
@@ -71,7 +71,7 @@ fn a_record_in_the_peers_layout_is_delivered_with_its_properties(workers: usize)
 }
 
 fn a_record_with_a_key_only_is_delivered_at_qos_0(workers: usize) {
-    engine_only!();
+    kafka_only!();
     let engine = engine(workers);
     let mut client = Client::connect(engine.port, V5, "c");
     client.subscribe("native/#", 1);
@@ -104,7 +104,7 @@ fn a_record_with_a_key_only_is_delivered_at_qos_0(workers: usize) {
 /// another producer is replayed.
 #[test]
 fn records_from_before_the_start_are_not_live() {
-    engine_only!();
+    kafka_only!();
     let first = engine(1);
     let mut client = Client::connect(first.port, V5, "c");
     client.subscribe("t", 0);

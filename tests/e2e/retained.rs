@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::harness::{
-    Client, LIBRARIES, Publish, Script, V5, V311, engine, engine_only, identifier, message,
-    mosquitto_message, mosquitto_pub, mosquitto_sub, on_one_and_three_workers,
+    Client, LIBRARIES, Publish, Script, V5, V311, engine, engine_only, identifier, kafka_only,
+    message, mosquitto_message, mosquitto_pub, mosquitto_sub, on_one_and_three_workers,
 };
 
 const RETAIN_AS_PUBLISHED: u8 = 0x08;
@@ -128,7 +128,7 @@ fn clearing_removes_a_retained_message(workers: usize) {
 /// A zero-length value on retained, which the peer writes, is no message.
 #[test]
 fn an_empty_retained_record_is_not_replayed() {
-    engine_only!();
+    kafka_only!();
     let engine = engine(1);
     let mut client = Client::connect(engine.port, V5, "client");
     let produce = |key: &[u8], value: &[u8]| {

@@ -1,6 +1,8 @@
 //! Routes of the mqtt-kafka binding: which Kafka topic an MQTT topic lies in.
 
-use crate::harness::{Client, Engine, Setup, V5, V311, engine_only, on_one_and_three_workers};
+use crate::harness::{
+    Client, Engine, Setup, V5, V311, engine_only, kafka_only, on_one_and_three_workers,
+};
 
 on_one_and_three_workers!(
     a_route_sends_to_its_own_topic,
@@ -20,7 +22,7 @@ fn keys(engine: &Engine, topic: &str) -> Vec<String> {
 }
 
 fn a_route_sends_to_its_own_topic(workers: usize) {
-    engine_only!();
+    kafka_only!();
     let setup = Setup::new(workers)
         .with_topics(&["sensors", "devices"])
         .with_route("sensor/#", "\"@sensors\"")
@@ -75,7 +77,7 @@ fn a_parameter_of_a_route_names_the_topic(workers: usize) {
 
 /// The filter takes in routes that cover it, that it covers, and that it crosses.
 fn a_subscription_covers_all_routes_that_it_overlaps(workers: usize) {
-    engine_only!();
+    kafka_only!();
     let setup = Setup::new(workers)
         .with_topics(&["one", "two"])
         .with_route("a/+/x", "\"@one\"")
@@ -108,7 +110,7 @@ fn a_subscription_covers_all_routes_that_it_overlaps(workers: usize) {
 /// this broker creates topics for whoever asks.
 #[test]
 fn a_missing_topic_is_reported_and_not_created() {
-    engine_only!();
+    kafka_only!();
     let setup = Setup::new(1).with_route("lost/#", "\"@absent\"");
     let engine = setup.start();
     let mut client = Client::connect(engine.port, V5, "c");

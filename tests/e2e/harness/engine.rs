@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::kafka::{Topics, kafka, stand_in, text};
+use super::kafka::{Topics, stand_in, text};
 use super::process::{PATIENCE, Process};
 
 /// Whether mosquitto stands in for the engine, to check the tests themselves:
@@ -176,7 +176,7 @@ impl Engine {
         }
         let topics = Topics::create(&setup.topics);
         std::fs::write(&file, fill(&setup.yaml(), &topics)).unwrap();
-        let (process, errors, port) = launch(&file, setup.workers);
+        let (process, errors, port) = launch(&file, setup.workers, &topics);
         let engine = Self {
             port,
             topics: RefCell::new(topics),
@@ -198,7 +198,9 @@ impl Engine {
         self.signal("TERM");
         let (status, events) = self.end();
         assert!(status.success(), "{events:#?}");
-        (self.process, self.errors, self.port) = launch(&self.file, self.workers);
+        let topics = self.topics.borrow();
+        (self.process, self.errors, self.port) = launch(&self.file, self.workers, &topics);
+        drop(topics);
         self.read.set(0);
         self.event_named("config.reload.applied");
     }
@@ -337,12 +339,13 @@ impl Drop for Engine {
 }
 
 /// Starts the engine and waits until it serves; the process, its standard error, its first port.
-fn launch(file: &Path, workers: usize) -> (Process, Receiver<String>, u16) {
+fn launch(file: &Path, workers: usize, topics: &Topics) -> (Process, Receiver<String>, u16) {
     let mut process = Process::start(
         "zilla",
         zilla(&["start", "--log-format", "json", "--workers", &workers.to_string(), "-c"])
             .arg(file)
-            .env("KAFKA_BOOTSTRAP_SERVER", &kafka().address)
+            .args(topics.arguments())
+            .env("KAFKA_BOOTSTRAP_SERVER", topics.address())
             .stderr(Stdio::piped()),
     );
     let errors = process.errors();
@@ -353,6 +356,9 @@ fn launch(file: &Path, workers: usize) -> (Process, Receiver<String>, u16) {
         };
         if line == "zilla: ready" {
             return (process, errors, port.expect("an address that is served"));
+        }
+        if line.starts_with("zilla: kafka: ") {
+            continue;
         }
         let address = line.strip_prefix("zilla: serving tcp://127.0.0.1:").expect("an address");
         let number = address.split(' ').next().and_then(|number| number.parse().ok());

@@ -1,4 +1,5 @@
-//! One real Kafka for all tests, and a client of it that shares no code with the engine.
+//! One real Kafka for all tests, and a client of it that shares no code with the engine; or a log in
+//! the engine's own process, a directory for each test.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -6,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::process::{PATIENCE, Process};
 
@@ -87,10 +90,36 @@ pub(crate) struct Record {
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Whether the engines answer from a log of their own instead of a Kafka:
+/// `ZILLA_TEST_KAFKA=embedded`.
+pub(crate) fn is_embedded() -> bool {
+    std::env::var_os("ZILLA_TEST_KAFKA").is_some_and(|kafka| kafka == "embedded")
+}
+
+/// Ends a test that asks for what only a Kafka outside the engine has: records of other programs,
+/// topics that are missing.
+macro_rules! kafka_only {
+    () => {
+        crate::harness::engine_only!();
+        if crate::harness::is_embedded() {
+            return;
+        }
+    };
+}
+pub(crate) use kafka_only;
+
 /// The Kafka topics of one test.
 pub(crate) struct Topics {
     prefix: String,
-    connection: BufReader<TcpStream>,
+    place: Place,
+}
+
+/// Where topics are.
+enum Place {
+    /// In the Kafka of this test run, asked through Kafka's own client.
+    Kafka(BufReader<TcpStream>),
+    /// In a directory.
+    Embedded(TempDir),
 }
 
 impl Topics {
@@ -98,10 +127,14 @@ impl Topics {
     pub(crate) fn create(more: &[&str]) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        if is_embedded() {
+            let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            return Self { prefix, place: Place::Embedded(directory) };
+        }
         let stream =
             TcpStream::connect(("127.0.0.1", kafka().records)).expect("reach Records.java");
         stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
-        let mut topics = Self { prefix, connection: BufReader::new(stream) };
+        let mut topics = Self { prefix, place: Place::Kafka(BufReader::new(stream)) };
         let mut list = vec![
             json!({"name": topics.name("messages"), "partitions": 3, "config": {}}),
             json!({"name": topics.name("retained"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
@@ -119,6 +152,27 @@ impl Topics {
         format!("{}-{name}", self.prefix)
     }
 
+    /// What `zilla start` is told of where they are. With gaps between offsets, so that nothing
+    /// counts on the next one.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        match &self.place {
+            Place::Kafka(_) => Vec::new(),
+            Place::Embedded(directory) => {
+                let log = directory.path().join("log");
+                let back_end = format!("embedded:{}?partitions=2&gaps=7", log.display());
+                vec!["--kafka".to_owned(), back_end]
+            }
+        }
+    }
+
+    /// The first broker, host:port; where there is none, an address that nobody contacts.
+    pub(crate) fn address(&self) -> &str {
+        match &self.place {
+            Place::Kafka(_) => &kafka().address,
+            Place::Embedded(_) => "192.0.2.1:9092",
+        }
+    }
+
     /// The names of all topics of the broker.
     pub(crate) fn all(&mut self) -> Vec<String> {
         let answer = self.ask(json!({"do": "topics"}));
@@ -127,6 +181,9 @@ impl Topics {
 
     /// Everything in this test's topic `name`: to its end now, and on until there are `at_least`.
     pub(crate) fn read(&mut self, name: &str, at_least: usize) -> Vec<Record> {
+        if let Place::Embedded(directory) = &self.place {
+            return read_embedded(&directory.path().join("log"), &self.name(name), at_least);
+        }
         let millis = u64::try_from(PATIENCE.as_millis()).unwrap();
         let answer = self.ask(
             json!({"do": "read", "topics": [self.name(name)], "at_least": at_least, "timeout_ms": millis}),
@@ -160,14 +217,56 @@ impl Topics {
     }
 
     fn ask(&mut self, command: Value) -> Value {
-        writeln!(self.connection.get_mut(), "{command}").unwrap();
+        let Place::Kafka(connection) = &mut self.place else {
+            panic!("{command} is for Kafka's own client");
+        };
+        writeln!(connection.get_mut(), "{command}").unwrap();
         let mut line = String::new();
-        self.connection
+        connection
             .read_line(&mut line)
             .unwrap_or_else(|error| panic!("no answer of Records.java to {command}: {error}"));
         let answer: Value = serde_json::from_str(&line).expect("an answer of Records.java");
         assert!(answer.get("error").is_none(), "{command}: {answer}");
         answer
+    }
+}
+
+/// Everything in a topic of an embedded log, read from the files while the engine runs, until there
+/// are `at_least`.
+fn read_embedded(log: &Path, topic: &str, at_least: usize) -> Vec<Record> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut records = Vec::new();
+        kafka_binding::embedded::read(log, &mut |found| {
+            let batch = &found.batch;
+            let of_topic = (0..batch.len()).filter(|_| found.topic == topic);
+            records.extend(of_topic.map(|index| stored(&batch.record(index))));
+        })
+        .expect("read the log");
+        if records.len() >= at_least {
+            return records;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited {PATIENCE:?} for {at_least} records in {topic}; there are {records:?}"
+        );
+        std::thread::yield_now();
+    }
+}
+
+fn stored(record: &kafka_plane::Record<'_>) -> Record {
+    let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
+    let header = |(name, value): kafka_plane::Header<'_>| {
+        (String::from_utf8(name.to_vec()).unwrap(), owned(value))
+    };
+    Record {
+        partition: i64::from(record.partition()),
+        // Nobody else chooses it here.
+        partition_of_key: Some(i64::from(record.partition())),
+        timestamp: record.timestamp(),
+        key: owned(record.key()),
+        value: owned(record.value()),
+        headers: record.headers().map(header).collect(),
     }
 }
 
