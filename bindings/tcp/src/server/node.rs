@@ -110,20 +110,28 @@ impl TcpServerNode {
         let listener = TcpListener::from_std(listeners.socket(self.cx.index())?)?;
         let this = Weak::clone(&self.this);
         let task = tokio::task::spawn_local(async move {
+            let mut is_paused = false;
             loop {
                 let accepted = listener.accept().await;
                 let Some(node) = this.upgrade() else { return };
                 match accepted {
-                    Ok((stream, peer)) => node.place(stream, peer),
+                    Ok((stream, peer)) => {
+                        if std::mem::take(&mut is_paused) {
+                            tracing::info!(event = "tcp.accept.resumed", binding = %node.name);
+                        }
+                        node.place(stream, peer);
+                    }
                     Err(error) if is_of_the_connection(&error) => node.accept_failures.increment(),
                     Err(error) => {
                         node.accept_failures.increment();
-                        tracing::error!(
-                            event = "tcp.accept.paused",
-                            binding = %node.name,
-                            %error,
-                            "connections wait; those that are open go on",
-                        );
+                        if !std::mem::replace(&mut is_paused, true) {
+                            tracing::error!(
+                                event = "tcp.accept.paused",
+                                binding = %node.name,
+                                %error,
+                                "connections wait; those that are open go on",
+                            );
+                        }
                         drop(node);
                         tokio::time::sleep(PAUSE).await;
                     }
