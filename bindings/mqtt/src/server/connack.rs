@@ -45,13 +45,18 @@ pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, r
         Refused::Silently(detail) => (*detail, None),
         Refused::Told { closed, .. } => (closed.detail, Some(closed.reason)),
     };
-    tracing::info!(
-        event = "mqtt.connection.refused",
-        binding = %server.name,
-        %peer,
-        reason = reason.map(tracing::field::display),
-        detail,
-    );
+    if reason == Some(ReasonCode::SERVER_UNAVAILABLE) {
+        // All clients come again and again: what is not available says so itself, once.
+        tracing::debug!(event = "mqtt.connection.refused", binding = %server.name, %peer, detail);
+    } else {
+        tracing::info!(
+            event = "mqtt.connection.refused",
+            binding = %server.name,
+            %peer,
+            reason = reason.map(tracing::field::display),
+            detail,
+        );
+    }
     let mut answer = server.cx.pool().take();
     if let Refused::Told { version, limit, closed } = refused {
         // [MQTT-3.2.2-19]: the Reason String only where it fits. Where 3.1.1 cannot say it, nothing
