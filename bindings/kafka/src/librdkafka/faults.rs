@@ -19,8 +19,24 @@ pub(super) fn fault_of_code(code: Code) -> Fault {
         | Code::MessageTimedOut
         | Code::Authentication
         | Code::SaslAuthenticationFailed
+        | Code::QueueFull
+        // What a broker says while it starts, or while a partition's leader changes.
         | Code::LeaderNotAvailable
-        | Code::QueueFull => Fault::Unavailable,
+        | Code::NotLeaderForPartition
+        | Code::ReplicaNotAvailable
+        | Code::BrokerNotAvailable
+        | Code::RequestTimedOut
+        | Code::NetworkException
+        | Code::OffsetNotAvailable
+        | Code::FencedLeaderEpoch
+        | Code::UnknownLeaderEpoch
+        | Code::EligibleLeadersNotAvailable
+        | Code::KafkaStorageError
+        | Code::TimedOutQueue
+        | Code::WaitCache
+        | Code::Retry
+        | Code::BrokerDestroy
+        | Code::UnknownBroker => Fault::Unavailable,
         Code::ClusterAuthorizationFailed => Fault::Refused("CLUSTER_AUTHORIZATION_FAILED"),
         Code::NotEnoughReplicas => Fault::Refused("NOT_ENOUGH_REPLICAS"),
         Code::NotEnoughReplicasAfterAppend => Fault::Refused("NOT_ENOUGH_REPLICAS_AFTER_APPEND"),
