@@ -30,11 +30,24 @@ pub trait KafkaExit {
     /// A compacted topic read from its earliest record: the last record of each key.
     fn table(&self, topic: &str) -> Rc<dyn TopicTable>;
 
+    /// Has a compacted topic looked for that is not read: an event says where it is missing or is
+    /// not compacted, and what makes it right.
+    fn expect_table(&self, topic: &str) {
+        let _ = topic;
+    }
+
     /// The producer of the cluster.
     fn producer(&self) -> Rc<dyn Producer>;
 
     /// The bounds that hold for appends.
     fn limits(&self) -> Limits;
+
+    /// Why nothing can be served yet: the cluster has not answered since the process began to use
+    /// it. A cluster that has answered once is served on through an outage: appends wait within
+    /// their bounds, and reads have what was read before.
+    fn fault(&self) -> Option<Fault> {
+        None
+    }
 
     /// The id that the cluster gives itself, once it is known. Offsets hold across two exits whose
     /// ids are equal; without an id nobody relies on that.

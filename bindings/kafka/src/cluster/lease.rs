@@ -76,6 +76,7 @@ impl Opening<'_> {
             unacked_bytes: AtomicUsize::new(0),
             is_producer_ready: AtomicBool::new(false),
             are_limits_known: AtomicBool::new(true),
+            has_answered: AtomicBool::new(false),
             id: OnceLock::new(),
         });
         let started = begin(&cluster);

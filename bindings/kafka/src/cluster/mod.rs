@@ -52,6 +52,7 @@ pub struct Cluster {
     unacked_bytes: AtomicUsize,
     pub(crate) is_producer_ready: AtomicBool,
     pub(crate) are_limits_known: AtomicBool,
+    pub(crate) has_answered: AtomicBool,
     /// The id that the cluster gives itself.
     pub(crate) id: OnceLock<Arc<str>>,
 }
@@ -76,6 +77,15 @@ pub(crate) enum Ask {
 impl Cluster {
     /// The topic of a name, which may not exist in Kafka.
     pub(crate) fn topic(&self, name: &str) -> Arc<Topic> {
+        self.topic_of(name, false)
+    }
+
+    /// Has a topic looked for that must be compacted.
+    pub(crate) fn expect_state(&self, name: &str) {
+        self.topic_of(name, true).expect_state();
+    }
+
+    fn topic_of(&self, name: &str, is_state: bool) -> Arc<Topic> {
         let mut topics = self.topics.lock();
         if let Some(topic) = topics.by_name.get(name) {
             return Arc::clone(topic);
@@ -83,6 +93,9 @@ impl Cluster {
         let name: Arc<str> = name.into();
         let id = u32::try_from(topics.by_id.len()).unwrap_or(u32::MAX);
         let topic = Arc::new(Topic::new(Arc::clone(&name), id));
+        if is_state {
+            topic.expect_state();
+        }
         topics.by_id.push(Arc::clone(&topic));
         topics.by_name.insert(name, Arc::clone(&topic));
         drop(topics);
@@ -195,6 +208,11 @@ impl Cluster {
     /// The id that the cluster gives itself, once it is known.
     pub(crate) fn id(&self) -> Option<Arc<str>> {
         self.id.get().map(Arc::clone)
+    }
+
+    /// Whether the cluster has told anything since this process began to use it.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Acquire)
     }
 
     /// Whether it ends or has ended.

@@ -1,7 +1,7 @@
 //! A topic, as all workers and threads of a process share it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use engine::shared::{Lock, Log, Signal, Table};
 use engine::telemetry::Counter;
@@ -81,6 +81,8 @@ pub(crate) struct Topic {
     /// The last record of each key, where the topic is read as a table.
     pub(crate) table: Table<Batch>,
     reading: AtomicU8,
+    /// Whether it holds the last record of each key, though it is not read.
+    is_state: AtomicBool,
     count: AtomicU32,
     /// How many partitions are read.
     read_count: AtomicU32,
@@ -98,6 +100,7 @@ impl Topic {
             id,
             table: Table::default(),
             reading: AtomicU8::new(Reading::No as u8),
+            is_state: AtomicBool::new(false),
             count: AtomicU32::new(0),
             read_count: AtomicU32::new(0),
             fault: Lock::new(None),
@@ -126,6 +129,16 @@ impl Topic {
             2 => Reading::Table,
             _ => Reading::No,
         }
+    }
+
+    /// Says that the topic holds state by key, so that it must be compacted.
+    pub(crate) fn expect_state(&self) {
+        self.is_state.store(true, Ordering::Release);
+    }
+
+    /// Whether it must be compacted.
+    pub(crate) fn is_state(&self) -> bool {
+        self.reading() == Reading::Table || self.is_state.load(Ordering::Acquire)
     }
 
     /// How many partitions it has; 0 until that is known.

@@ -105,6 +105,7 @@ fn start(cluster: &Arc<Cluster>, options: &Options) -> Result<(), String> {
     let keeper = Keeper::new(&log, found.digested, found.sealed, compacted);
     let writer = Writer::new(log, found.topics, found.ends, found.active);
     cluster.is_producer_ready.store(true, Ordering::Release);
+    cluster.has_answered.store(true, Ordering::Release);
     spawn(cluster, "kafka-keep", move || keeper.run())?;
     spawn(cluster, "kafka-sync", move || syncer.run())?;
     spawn(cluster, "kafka-append", move || writer.run())

@@ -165,12 +165,20 @@ impl KafkaExit for View {
         Rc::new(TableView::new(self, topic))
     }
 
+    fn expect_table(&self, topic: &str) {
+        self.cluster.expect_state(topic);
+    }
+
     fn producer(&self) -> Rc<dyn Producer> {
         Rc::new(ProducerView::new(self))
     }
 
     fn limits(&self) -> Limits {
         self.cluster.limits()
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        (!self.cluster.has_answered()).then_some(Fault::Unavailable)
     }
 
     fn cluster(&self) -> Option<Arc<str>> {

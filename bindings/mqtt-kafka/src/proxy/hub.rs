@@ -102,6 +102,12 @@ impl Hub {
         Rc::clone(&self.upstreams.borrow())
     }
 
+    /// Whether any exit serves. Where one of several has not answered yet, what needs it waits or
+    /// is refused by itself.
+    pub(super) fn is_available(&self) -> bool {
+        self.upstreams().iter().any(|upstream| upstream.exit().fault().is_none())
+    }
+
     /// Takes another mapping and the exits that it counts on. Publishes use it from the next on.
     pub(super) fn set_mapping(&self, mapping: Arc<Mapping>, upstreams: Rc<[Rc<Upstream>]>) {
         *self.mapping.borrow_mut() = mapping;
@@ -116,6 +122,9 @@ impl Hub {
         for (exit, upstream) in self.upstreams().iter().enumerate() {
             let of_exit = targets.iter().filter(|target| target.exit == exit);
             upstream.open_fixed(of_exit.map(|target| &*target.topic));
+        }
+        if let Some(route) = mapping.routes.last() {
+            self.upstreams()[route.exit].exit().expect_table(&mapping.sessions);
         }
     }
 

@@ -27,6 +27,10 @@ impl MqttExit for MqttKafka {
         if let Some(reason) = self.0.refusal.get() {
             return Err(Closed { reason, detail: "the binding is being shut down" });
         }
+        if !self.0.is_available() {
+            let detail = "Kafka has not answered yet";
+            return Err(Closed { reason: ReasonCode::SERVER_UNAVAILABLE, detail });
+        }
         let member = self.0.enter(&begin);
         Ok(Box::new(ClientSession { member, will: begin.will, is_closed: false }))
     }

@@ -5,11 +5,13 @@
 //! asks Kafka a few times. For a group of requests the live start of every log concerned is fixed
 //! first; then the retained tables are brought up to date; only then is SUBACK given. So a message
 //! published after SUBACK is delivered, and a retained one that was published before is not
-//! missed between the two topics.
+//! missed between the two topics. While Kafka does not answer, requests wait: it is asked again
+//! until it does.
 
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
-use kafka_plane::{Ends, Fault, TopicTable};
+use kafka_plane::{Ends, Fault, TopicLog, TopicTable};
 use mqtt_plane::{Event, Qos, ReasonCode, RetainHandling, Subscription, Ticket};
 
 use super::member::Member;
@@ -21,6 +23,9 @@ const QUEUE: usize = 1 << 20;
 
 /// What a filter costs beside its text, bytes.
 const FILTER: usize = 64;
+
+/// How long until Kafka is asked again where it did not answer.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// A request of a client.
 pub(super) enum Request {
@@ -117,6 +122,15 @@ enum Answer {
     Synced(usize, Result<(), Fault>),
 }
 
+impl Answer {
+    fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Ends(_, ends) => ends.as_ref().err().copied(),
+            Self::Synced(_, outcome) => outcome.as_ref().err().copied(),
+        }
+    }
+}
+
 impl Requests {
     /// Forgets everything: the session ends.
     pub(super) fn abandon(&mut self) {
@@ -181,16 +195,59 @@ impl Member {
         requests.group = Some(group);
         drop(requests);
         for (index, log) in logs.iter().enumerate() {
-            let this = Weak::clone(&self.this);
-            log.ends(Box::new(move |ends| {
-                if let Some(this) = this.upgrade() {
-                    this.take_answer(number, Answer::Ends(index, ends));
-                }
-            }));
+            self.ask_ends(number, index, log);
         }
         if logs.is_empty() {
             self.finish();
         }
+    }
+
+    fn ask_ends(&self, number: u64, index: usize, log: &Rc<dyn TopicLog>) {
+        let this = Weak::clone(&self.this);
+        log.ends(Box::new(move |ends| {
+            if let Some(this) = this.upgrade() {
+                this.take_answer(number, Answer::Ends(index, ends));
+            }
+        }));
+    }
+
+    fn ask_sync(&self, number: u64, index: usize, table: &Rc<dyn TopicTable>) {
+        let this = Weak::clone(&self.this);
+        table.sync(Box::new(move |outcome| {
+            if let Some(this) = this.upgrade() {
+                this.take_answer(number, Answer::Synced(index, outcome));
+            }
+        }));
+    }
+
+    /// Asks once more, later, what Kafka did not answer; not where the group is another by then.
+    fn ask_again(&self, number: u64, answer: &Answer) {
+        let asked = match *answer {
+            Answer::Ends(index, _) => Err(index),
+            Answer::Synced(index, _) => Ok(index),
+        };
+        let this = Weak::clone(&self.this);
+        self.hub.cx.spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            let Some(this) = this.upgrade() else { return };
+            let requests = this.requests.borrow();
+            if requests.number != number {
+                return;
+            }
+            let Some(group) = &requests.group else { return };
+            match asked {
+                Err(index) => {
+                    let log = group.starts[index].0.log();
+                    drop(requests);
+                    this.ask_ends(number, index, &log);
+                }
+                Ok(index) => {
+                    let table = Rc::clone(&group.tables[index].1);
+                    drop(requests);
+                    this.ask_sync(number, index, &table);
+                }
+            }
+        });
     }
 
     /// Notes an answer for the group `number`, and does what can be done then.
@@ -198,6 +255,9 @@ impl Member {
         let mut requests = self.requests.borrow_mut();
         if requests.number != number {
             return;
+        }
+        if answer.fault() == Some(Fault::Unavailable) {
+            return self.ask_again(number, &answer);
         }
         let Some(group) = requests.group.as_mut() else { return };
         let was_fixed = group.is_fixed();
@@ -215,12 +275,7 @@ impl Member {
             self.finish();
         } else if !was_fixed {
             for (index, table) in tables.iter().enumerate() {
-                let this = Weak::clone(&self.this);
-                table.sync(Box::new(move |outcome| {
-                    if let Some(this) = this.upgrade() {
-                        this.take_answer(number, Answer::Synced(index, outcome));
-                    }
-                }));
+                self.ask_sync(number, index, table);
             }
         }
     }

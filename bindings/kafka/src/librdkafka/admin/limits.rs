@@ -1,18 +1,32 @@
-//! How large a record may be.
+//! What the configuration of topics says: how large a record may be, and whether what must be
+//! compacted is.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use kafka_plane::Fault;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::config::FromClientConfigAndContext;
 
 use super::Admin;
+use crate::cluster::Topic;
 use crate::librdkafka::context::AdminContext;
 use crate::librdkafka::settings::MESSAGE_MAX;
 use crate::librdkafka::{Client, DEFAULT_RECORD_BYTES, RECORD_OVERHEAD};
 
 /// How long the topics' limits may take to be told.
 const LIMITS: Duration = Duration::from_secs(2);
+
+/// Why a topic is not served whose records Kafka would delete though each is the last of its key.
+const NOT_COMPACTED: Fault = Fault::Refused("the cleanup.policy of the Kafka topic is not compact");
+
+/// What is asked of a topic's configuration; `None` where the cluster does not say.
+#[derive(Clone, Default)]
+struct TopicConfig {
+    max_message_bytes: Option<u32>,
+    cleanup_policy: Option<String>,
+}
 
 impl Admin {
     /// Asks for the topics' limits where some are not known.
@@ -34,8 +48,10 @@ impl Admin {
             Vec::new()
         });
         for (at, topic) in unknown.iter().enumerate() {
-            let limit = found.get(at).copied().flatten().unwrap_or(DEFAULT_RECORD_BYTES);
+            let config = found.get(at).cloned().unwrap_or_default();
+            let limit = config.max_message_bytes.unwrap_or(DEFAULT_RECORD_BYTES);
             self.limits.insert(topic.id, Some(limit));
+            self.note_policy(topic, config.cleanup_policy.as_deref());
         }
         let smallest = self.limits.values().flatten().copied().min();
         let smallest = smallest.unwrap_or(DEFAULT_RECORD_BYTES).min(MESSAGE_MAX);
@@ -43,11 +59,63 @@ impl Admin {
         self.cluster.record_bytes.store(limit, Ordering::Relaxed);
         self.cluster.are_limits_known.store(true, Ordering::Release);
     }
+
+    /// The fault of a topic that exists, if it has one: it must be compacted and is not.
+    pub(super) fn policy_fault(&self, topic: &Topic) -> Option<Fault> {
+        (topic.is_state() && self.uncompacted.contains_key(&topic.id)).then_some(NOT_COMPACTED)
+    }
+
+    /// Has the configuration of topics asked for again that are not served for their policy.
+    pub(super) fn doubt_policies(&mut self) {
+        for topic in self.cluster.all_topics() {
+            if self.policy_fault(&topic).is_some() {
+                self.limits.insert(topic.id, None);
+            }
+        }
+    }
+
+    fn note_policy(&mut self, topic: &Arc<Topic>, policy: Option<&str>) {
+        let Some(policy) = policy else { return };
+        if policy.split(',').any(|part| part.trim() == "compact") {
+            self.uncompacted.remove(&topic.id);
+        } else {
+            self.uncompacted.insert(topic.id, policy.to_owned());
+        }
+        self.settle_fault(topic);
+    }
+
+    /// Sets or clears the fault of a topic that exists, and says so where that changed anything.
+    pub(super) fn settle_fault(&self, topic: &Topic) {
+        let fault = self.policy_fault(topic);
+        if !topic.set_fault(fault) {
+            return;
+        }
+        if fault.is_none() {
+            tracing::info!(
+                event = "kafka.topic.found",
+                cluster = %self.cluster.name,
+                topic = %topic.name,
+                partitions = topic.count(),
+            );
+            return;
+        }
+        tracing::error!(
+            event = "kafka.topic.policy",
+            cluster = %self.cluster.name,
+            topic = %topic.name,
+            policy = self.uncompacted.get(&topic.id),
+            "Kafka would delete what this topic must keep; make it compacted: kafka-configs \
+             --bootstrap-server {} --alter --entity-type topics --entity-name {} \
+             --add-config cleanup.policy=compact",
+            self.cluster.address(),
+            topic.name,
+        );
+    }
 }
 
-/// `max.message.bytes` of topics, where the cluster says. The client is made for one question: an
-/// admin client keeps a thread, and what it logs is never taken from it.
-fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<Option<u32>>, String> {
+/// The configuration of topics. The client is made for one question: an admin client keeps a
+/// thread, and what it logs is never taken from it.
+fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<TopicConfig>, String> {
     let client =
         AdminClient::from_config_and_context(&cluster.settings.admin(), AdminContext::default())
             .map_err(|error| error.to_string())?;
@@ -57,8 +125,13 @@ fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<Opt
     let results = runtime
         .block_on(client.describe_configs(names, &options))
         .map_err(|error| error.to_string())?;
-    let limit = |config: ConfigResource| {
-        config.entry_map().get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    let config = |config: ConfigResource| {
+        let entries = config.entry_map();
+        let value = |name| entries.get(name).and_then(|entry| entry.value.clone());
+        TopicConfig {
+            max_message_bytes: value("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
+            cleanup_policy: value("cleanup.policy"),
+        }
     };
-    Ok(results.into_iter().map(|result| result.ok().and_then(limit)).collect())
+    Ok(results.into_iter().map(|result| result.map(config).unwrap_or_default()).collect())
 }

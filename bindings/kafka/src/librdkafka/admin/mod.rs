@@ -47,6 +47,10 @@ pub(super) struct Admin {
     troubled: BTreeMap<(u32, u32), Arc<Topic>>,
     /// `max.message.bytes` by topic; `None`: not asked yet.
     limits: BTreeMap<u32, Option<u32>>,
+    /// The cleanup policy of topics where it does not say compact.
+    uncompacted: BTreeMap<u32, String>,
+    /// Topics that are missing, which no event has named yet.
+    unnamed: BTreeSet<u32>,
     is_down: bool,
 }
 
@@ -61,6 +65,8 @@ impl Admin {
             missing: BTreeSet::new(),
             troubled: BTreeMap::new(),
             limits: BTreeMap::new(),
+            uncompacted: BTreeMap::new(),
+            unnamed: BTreeSet::new(),
             is_down: false,
         })
     }
@@ -112,6 +118,8 @@ impl Admin {
         for ((_, partition), topic) in std::mem::take(&mut self.troubled) {
             self.mend(&topic, partition, true);
         }
+        self.doubt_policies();
+        self.ask_limits();
     }
 
     fn serve(&mut self, asks: &mut Vec<Ask>) {
@@ -156,6 +164,7 @@ impl Admin {
                 self.note_fault(fault);
             }
             if let Some((topic, ready)) = topics.get_mut(&id) {
+                let ends = self.doubt_missing(topic, ends);
                 for (partition, end) in topic.partitions().iter().zip(ends.iter().flatten()) {
                     partition.set_known_end(*end);
                 }
@@ -172,6 +181,18 @@ impl Admin {
         }
     }
 
+    /// Kafka may say of a topic that it does not exist while its leader changes, or when a broker
+    /// was away for a while: who asks is to ask again until that is certain.
+    fn doubt_missing(&mut self, topic: &Arc<Topic>, ends: FoundEnds) -> FoundEnds {
+        if ends == Err(Fault::UnknownTopic) {
+            self.resolve(topic).ok();
+            if topic.count() > 0 {
+                return Err(Fault::Unavailable);
+            }
+        }
+        ends
+    }
+
     /// The ends of topics by one request a broker, by topic.
     fn ends_of(&self, topics: &[&Arc<Topic>]) -> Result<Vec<FoundEnds>, Fault> {
         let mut wanted = Vec::new();
@@ -186,7 +207,10 @@ impl Admin {
 
     /// Makes sure that a topic is being read, as far as that is possible now.
     fn ready(&mut self, topic: &Arc<Topic>) -> Result<(), Fault> {
-        if topic.partitions().is_empty() { self.resolve(topic) } else { Ok(()) }
+        if topic.partitions().is_empty() {
+            self.resolve(topic)?;
+        }
+        self.policy_fault(topic).map_or(Ok(()), Err)
     }
 
     /// Answers what came too late.

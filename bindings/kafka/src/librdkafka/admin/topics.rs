@@ -13,6 +13,9 @@ use crate::cluster::{Partition, Reading, Topic};
 use crate::librdkafka::fetcher::Job;
 use crate::librdkafka::offsets::{offsets, partition_count};
 
+/// Events of its own that a client has at most when something has just failed.
+const EVENTS: usize = 16;
+
 impl Admin {
     /// Finds out about a topic and has its partitions read.
     pub(super) fn resolve(&mut self, topic: &Arc<Topic>) -> Result<(), Fault> {
@@ -21,14 +24,8 @@ impl Admin {
             Ok(()) => {
                 self.note_answer();
                 self.missing.remove(&topic.id);
-                if topic.set_fault(None) {
-                    tracing::info!(
-                        event = "kafka.topic.found",
-                        cluster = %self.cluster.name,
-                        topic = %topic.name,
-                        partitions = topic.count(),
-                    );
-                }
+                self.unnamed.remove(&topic.id);
+                self.settle_fault(topic);
             }
             Err(fault) => self.refuse(topic, fault),
         }
@@ -88,6 +85,9 @@ impl Admin {
     /// Notes that a topic is not served, and says so once.
     fn refuse(&mut self, topic: &Arc<Topic>, fault: Fault) {
         self.note_fault(fault);
+        if fault != Fault::Unavailable {
+            self.note_answer();
+        }
         if fault == Fault::UnknownTopic && topic.count() > 0 {
             // Kafka may say so for a moment while a topic's leader changes: look twice.
             if self.missing.insert(topic.id) {
@@ -98,16 +98,20 @@ impl Admin {
         if topic.count() > 0 && fault == Fault::Unavailable {
             return;
         }
-        if !topic.set_fault(Some(fault)) {
+        let is_new = topic.set_fault(Some(fault));
+        let is_unused = topic.reading() == Reading::No && !topic.is_state();
+        if is_new && fault == Fault::UnknownTopic && is_unused {
+            // What it is used for decides how it is to be made: named at the next look.
+            self.unnamed.insert(topic.id);
+            return;
+        }
+        if !self.unnamed.remove(&topic.id) && !is_new {
             return;
         }
         match fault {
             Fault::Unavailable => {}
             Fault::UnknownTopic => {
-                let policy = match topic.reading() {
-                    Reading::Table => " --config cleanup.policy=compact",
-                    Reading::Log | Reading::No => "",
-                };
+                let policy = if topic.is_state() { " --config cleanup.policy=compact" } else { "" };
                 tracing::error!(
                     event = "kafka.topic.missing",
                     cluster = %self.cluster.name,
@@ -182,6 +186,7 @@ impl Admin {
     }
 
     fn note_answer(&mut self) {
+        self.cluster.has_answered.store(true, Ordering::Release);
         if self.cluster.id.get().is_none() {
             // Known from the metadata that just came: this does not wait.
             let id = self.consumer.client().fetch_cluster_id(Duration::ZERO);
@@ -194,6 +199,10 @@ impl Admin {
 
     pub(super) fn note_fault(&mut self, fault: Fault) {
         if fault == Fault::Unavailable && !std::mem::replace(&mut self.is_down, true) {
+            // The reason comes as an event of the client's, one a call.
+            for _ in 0..EVENTS {
+                self.consumer.poll(Duration::ZERO);
+            }
             tracing::error!(
                 event = "kafka.cluster.unavailable",
                 cluster = %self.cluster.name,

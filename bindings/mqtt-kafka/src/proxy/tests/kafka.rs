@@ -55,6 +55,8 @@ pub(super) struct Kafka {
     pub(super) read_at: Cell<Option<Instant>>,
     wakers: RefCell<Vec<Waker>>,
     pub(super) faults: RefCell<BTreeMap<String, Fault>>,
+    /// Whether it has never answered.
+    pub(super) is_silent: Cell<bool>,
 }
 
 impl Kafka {
@@ -71,6 +73,7 @@ impl Kafka {
             read_at: Cell::default(),
             wakers: RefCell::default(),
             faults: RefCell::default(),
+            is_silent: Cell::default(),
         })
     }
 
@@ -237,6 +240,10 @@ impl KafkaExit for Exit {
 
     fn limits(&self) -> Limits {
         Limits { record_bytes: 1_000_000 }
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        self.0.is_silent.get().then_some(Fault::Unavailable)
     }
 
     fn cluster(&self) -> Option<Arc<str>> {

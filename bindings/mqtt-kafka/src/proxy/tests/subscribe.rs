@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use kafka_plane::Fault;
+
 use super::*;
 
 fn answers(events: &[Event]) -> Vec<(bool, u32, Vec<ReasonCode>)> {
@@ -72,7 +76,7 @@ fn each_filter_gets_its_code() {
             .kafka
             .faults
             .borrow_mut()
-            .insert("forbidden".into(), kafka_plane::Fault::NotAuthorized);
+            .insert("forbidden".into(), Fault::NotAuthorized);
         let mut client = world.open("c");
         let codes = client.subscribe(&[
             subscription("r/x", Qos::ExactlyOnce),
@@ -179,5 +183,67 @@ fn requests_that_wait_are_decided_together_in_order_and_bounded() {
         let refused = answers(&client.events().unwrap());
         assert!((10..=13).contains(&refused.len()), "{}", refused.len());
         assert!(refused.iter().all(|answer| answer.2 == [ReasonCode::QUOTA_EXCEEDED]));
+    });
+}
+
+/// While Kafka does not answer a request waits; it is decided when Kafka does.
+#[test]
+fn a_subscription_waits_while_kafka_does_not_answer() {
+    on_worker(async {
+        for topic in ["messages", "retained"] {
+            let world = World::new();
+            let mut client = world.open("c");
+            world.kafka.faults.borrow_mut().insert(topic.to_owned(), Fault::Unavailable);
+            client.session.subscribe(5, &[subscription("t", Qos::AtLeastOnce)]);
+            for _ in 0..5 {
+                world.kafka.run();
+                assert!(client.events().unwrap().is_empty());
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            world.kafka.faults.borrow_mut().clear();
+            let mut given = Vec::new();
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                world.kafka.run();
+                given.extend(answers(&client.events().unwrap()));
+            }
+            assert_eq!(given, [(true, 5, vec![ReasonCode(1)])], "{topic}");
+        }
+    });
+}
+
+/// The client has gone meanwhile: nothing is asked any more.
+#[test]
+fn nothing_is_asked_again_for_a_session_that_has_ended() {
+    on_worker(async {
+        let world = World::new();
+        let mut client = world.open("c");
+        world.kafka.faults.borrow_mut().insert("messages".to_owned(), Fault::Unavailable);
+        client.session.subscribe(5, &[subscription("t", Qos::AtLeastOnce)]);
+        world.kafka.run();
+        client.session.close(mqtt_plane::Cause::Normal);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!world.kafka.answer_one());
+    });
+}
+
+#[test]
+fn a_session_is_refused_until_kafka_has_answered_once() {
+    on_worker(async {
+        let world = World::new();
+        world.kafka.is_silent.set(true);
+        let client_id: Rc<str> = "c".into();
+        let begin = || SessionBegin {
+            client_id: &client_id,
+            version: Version::V5,
+            clean_start: true,
+            session_expiry: 0,
+            will: None,
+        };
+        let exit = MqttKafka(Rc::clone(&world.hub));
+        let refused = exit.open(begin()).err().unwrap();
+        assert_eq!(refused.reason, ReasonCode::SERVER_UNAVAILABLE);
+        world.kafka.is_silent.set(false);
+        assert!(exit.open(begin()).is_ok());
     });
 }
