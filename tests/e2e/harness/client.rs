@@ -172,6 +172,18 @@ impl Client {
             .unwrap_or_else(|error| panic!("waited {patience:?} for: {awaited} ({error})"))
     }
 
+    /// The next packet within `patience`; `None` where none comes. The connection must stay.
+    pub(crate) fn packet_within(&mut self, patience: Duration) -> Option<Packet> {
+        match self.read_packet(patience) {
+            Ok(Some(packet)) => Some(packet),
+            Ok(None) => panic!("the broker closed the connection"),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                None
+            }
+            Err(error) => panic!("the connection failed: {error}"),
+        }
+    }
+
     fn read_packet(&mut self, patience: Duration) -> Result<Option<Packet>, std::io::Error> {
         self.stream.set_read_timeout(Some(patience)).unwrap();
         loop {
@@ -252,6 +264,20 @@ impl Client {
         }
         self.send_packet(0x82, body);
         self.codes(9, id, "SUBACK")
+    }
+
+    /// Writes a SUBSCRIBE for one filter and waits for nothing.
+    pub(crate) fn send_subscribe(&mut self, filter: &str, qos: u8) {
+        let mut body = self.fresh_id().to_be_bytes().to_vec();
+        put_properties(&mut body, self.version, &[]);
+        put_bytes(&mut body, filter.as_bytes());
+        body.push(qos);
+        self.send_packet(0x82, body);
+    }
+
+    /// Waits for the answer to the last request, a SUBSCRIBE; the reason codes.
+    pub(crate) fn suback(&mut self) -> Vec<u8> {
+        self.codes(9, self.next_id - 1, "SUBACK")
     }
 
     /// Subscribes to one filter; must be granted as asked.

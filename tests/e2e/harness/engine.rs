@@ -126,9 +126,19 @@ bindings:
         )
     }
 
-    /// Starts the engine on this configuration.
+    /// Starts the engine on this configuration, with topics of its own.
     pub(crate) fn start(&self) -> Engine {
-        Engine::start(self)
+        if is_stand_in() {
+            return Engine::stand_in();
+        }
+        let topics = Topics::create(&self.topics);
+        let address = topics.address().to_owned();
+        self.start_at(&address, topics)
+    }
+
+    /// Starts the engine on this configuration and the Kafka at `address`.
+    pub(crate) fn start_at(&self, address: &str, topics: Topics) -> Engine {
+        Engine::start(self, address, topics)
     }
 }
 
@@ -141,6 +151,8 @@ pub(crate) struct Engine {
     /// The configuration file.
     pub(crate) file: PathBuf,
     workers: usize,
+    /// Where Kafka is.
+    address: String,
     process: Process,
     errors: Receiver<String>,
     events: RefCell<Vec<Value>>,
@@ -168,20 +180,17 @@ pub(crate) fn run_zilla(arguments: &[&str]) -> Output {
 }
 
 impl Engine {
-    fn start(setup: &Setup) -> Self {
+    fn start(setup: &Setup, address: &str, topics: Topics) -> Self {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let file = directory.path().join("zilla.yaml");
-        if is_stand_in() {
-            return Self::stand_in(directory, file);
-        }
-        let topics = Topics::create(&setup.topics);
         std::fs::write(&file, fill(&setup.yaml(), &topics)).unwrap();
-        let (process, errors, port) = launch(&file, setup.workers, &topics);
+        let (process, errors, port) = launch(&file, setup.workers, address, &topics);
         let engine = Self {
             port,
             topics: RefCell::new(topics),
             file,
             workers: setup.workers,
+            address: address.to_owned(),
             process,
             errors,
             events: RefCell::default(),
@@ -199,13 +208,16 @@ impl Engine {
         let (status, events) = self.end();
         assert!(status.success(), "{events:#?}");
         let topics = self.topics.borrow();
-        (self.process, self.errors, self.port) = launch(&self.file, self.workers, &topics);
+        (self.process, self.errors, self.port) =
+            launch(&self.file, self.workers, &self.address, &topics);
         drop(topics);
         self.read.set(0);
         self.event_named("config.reload.applied");
     }
 
-    fn stand_in(directory: TempDir, file: PathBuf) -> Self {
+    fn stand_in() -> Self {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let file = directory.path().join("zilla.yaml");
         let port = free_port();
         let process = stand_in(port, directory.path());
         let deadline = Instant::now() + PATIENCE;
@@ -218,6 +230,7 @@ impl Engine {
             topics: RefCell::new(Topics::create(&[])),
             file,
             workers: 1,
+            address: String::new(),
             process,
             errors: std::sync::mpsc::channel().1,
             events: RefCell::default(),
@@ -280,6 +293,11 @@ impl Engine {
         }
     }
 
+    /// Looks at all events once more.
+    pub(crate) fn read_again(&self) {
+        self.read.set(0);
+    }
+
     /// Leaves out of account all events up to now.
     pub(crate) fn skip_events(&self) {
         let mut events = self.events.borrow_mut();
@@ -300,6 +318,18 @@ impl Engine {
         let counters = status["counters"].as_array().unwrap();
         let values = counters.iter().filter(|row| row[1] == name);
         values.map(|row| row[2].as_i64().unwrap()).sum()
+    }
+
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// How many events with this name there were up to now.
+    pub(crate) fn count_events(&self, name: &str) -> usize {
+        let mut events = self.events.borrow_mut();
+        events.extend(self.errors.try_iter().map(parse));
+        events.iter().filter(|event| event["event"] == name).count()
     }
 
     /// Sends a signal, by name.
@@ -339,13 +369,18 @@ impl Drop for Engine {
 }
 
 /// Starts the engine and waits until it serves; the process, its standard error, its first port.
-fn launch(file: &Path, workers: usize, topics: &Topics) -> (Process, Receiver<String>, u16) {
+fn launch(
+    file: &Path,
+    workers: usize,
+    address: &str,
+    topics: &Topics,
+) -> (Process, Receiver<String>, u16) {
     let mut process = Process::start(
         "zilla",
         zilla(&["start", "--log-format", "json", "--workers", &workers.to_string(), "-c"])
             .arg(file)
             .args(topics.arguments())
-            .env("KAFKA_BOOTSTRAP_SERVER", topics.address())
+            .env("KAFKA_BOOTSTRAP_SERVER", address)
             .stderr(Stdio::piped()),
     );
     let errors = process.errors();

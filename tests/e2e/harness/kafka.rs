@@ -18,9 +18,15 @@ use super::process::{PATIENCE, Process};
 pub(crate) struct Kafka {
     /// Where it is, host:port.
     pub(crate) address: String,
-    records: u16,
-    /// Both programs end when their standard input does: with this process, however it ends.
-    _programs: [Child; 2],
+    records: Records,
+    /// Ends when its standard input does: with this process, however it ends.
+    _broker: Child,
+}
+
+/// `Records.java` in a process of its own, which ends with this one.
+pub(crate) struct Records {
+    port: u16,
+    _program: Child,
 }
 
 /// The root of the repository.
@@ -55,26 +61,36 @@ fn start() -> Kafka {
         .stdout(Stdio::piped())
         .spawn()
         .expect("start scripts/kafka/kafka.sh");
-    let class_path =
-        Command::new(&script).arg("classpath").output().expect("run kafka.sh classpath");
-    assert!(class_path.status.success(), "{}", String::from_utf8_lossy(&class_path.stderr));
-    let class_path = String::from_utf8(class_path.stdout).unwrap();
     let mut address = String::new();
     BufReader::new(broker.stdout.take().unwrap()).read_line(&mut address).unwrap();
     let address = address.trim().to_owned();
     assert!(!address.is_empty(), "Kafka did not start; see what kafka.sh says above");
-    let mut records = Command::new("java")
-        .args(["-Xmx256m", "-XX:+UseSerialGC", "-Dkafka.log.level=OFF", "-cp", class_path.trim()])
-        .arg(root().join("tests/clients/Records.java"))
-        .arg(&address)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("start java (a JDK of version 17 or later)");
-    let mut port = String::new();
-    BufReader::new(records.stdout.take().unwrap()).read_line(&mut port).unwrap();
-    let records_port = port.trim().parse().expect("the port of Records.java (is this a JDK?)");
-    Kafka { address, records: records_port, _programs: [broker, records] }
+    let records = Records::start(&address);
+    Kafka { address, records, _broker: broker }
+}
+
+impl Records {
+    /// Starts it for the Kafka at `address`.
+    pub(crate) fn start(address: &str) -> Self {
+        let script = root().join("scripts/kafka/kafka.sh");
+        let class_path =
+            Command::new(script).arg("classpath").output().expect("run kafka.sh classpath");
+        assert!(class_path.status.success(), "{}", String::from_utf8_lossy(&class_path.stderr));
+        let class_path = String::from_utf8(class_path.stdout).unwrap();
+        let mut program = Command::new("java")
+            .args(["-Xmx256m", "-XX:+UseSerialGC", "-Dkafka.log.level=OFF"])
+            .args(["-cp", class_path.trim()])
+            .arg(root().join("tests/clients/Records.java"))
+            .arg(address)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start java (a JDK of version 17 or later)");
+        let mut port = String::new();
+        BufReader::new(program.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let port = port.trim().parse().expect("the port of Records.java (is this a JDK?)");
+        Self { port, _program: program }
+    }
 }
 
 /// A record as Kafka's own consumer shows it.
@@ -125,26 +141,52 @@ enum Place {
 impl Topics {
     /// Creates `messages`, `retained`, `sessions` and `more` under names that no other test has.
     pub(crate) fn create(more: &[&str]) -> Self {
+        if is_embedded() {
+            // There, topics are made when they are first used.
+            let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            return Self { prefix: "t".to_owned(), place: Place::Embedded(directory) };
+        }
+        Self::create_in(&kafka().records, more)
+    }
+
+    /// As [`Topics::create`], in the Kafka of `records`.
+    pub(crate) fn create_in(records: &Records, more: &[&str]) -> Self {
+        let mut topics = Self::of(records);
+        topics.create_all(more);
+        topics
+    }
+
+    /// The topics of a test, none of which exists yet.
+    pub(crate) fn of(records: &Records) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        if is_embedded() {
-            let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-            return Self { prefix, place: Place::Embedded(directory) };
-        }
-        let stream =
-            TcpStream::connect(("127.0.0.1", kafka().records)).expect("reach Records.java");
+        let stream = TcpStream::connect(("127.0.0.1", records.port)).expect("reach Records.java");
         stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
-        let mut topics = Self { prefix, place: Place::Kafka(BufReader::new(stream)) };
+        Self { prefix, place: Place::Kafka(BufReader::new(stream)) }
+    }
+
+    /// Creates all topics.
+    pub(crate) fn create_all(&mut self, more: &[&str]) {
         let mut list = vec![
-            json!({"name": topics.name("messages"), "partitions": 3, "config": {}}),
-            json!({"name": topics.name("retained"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
-            json!({"name": topics.name("sessions"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
+            json!({"name": self.name("messages"), "partitions": 3, "config": {}}),
+            json!({"name": self.name("retained"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
+            json!({"name": self.name("sessions"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
         ];
         for name in more {
-            list.push(json!({"name": topics.name(name), "partitions": 2, "config": {}}));
+            list.push(json!({"name": self.name(name), "partitions": 2, "config": {}}));
         }
-        topics.ask(json!({"do": "create", "topics": list}));
-        topics
+        self.ask(json!({"do": "create", "topics": list}));
+    }
+
+    /// Creates a topic without any configuration of its own.
+    pub(crate) fn create_one(&mut self, name: &str, partitions: u32) {
+        let topic = json!({"name": self.name(name), "partitions": partitions, "config": {}});
+        self.ask(json!({"do": "create", "topics": [topic]}));
+    }
+
+    /// Deletes a topic.
+    pub(crate) fn delete(&mut self, name: &str) {
+        self.ask(json!({"do": "delete", "topics": [self.name(name)]}));
     }
 
     /// The name in Kafka of this test's topic `name`.

@@ -62,6 +62,11 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
