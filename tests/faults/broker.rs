@@ -1,0 +1,188 @@
+//! A Kafka of one test's own, to be killed, paused and cut off.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Engine, PATIENCE, Records, Setup, Topics, free_port, root};
+use crate::proxy::Proxy;
+
+/// A broker whose data and port outlive its process.
+pub(crate) struct Broker {
+    /// Where clients of this test find it, host:port.
+    pub(crate) address: String,
+    /// Where it listens itself.
+    port: u16,
+    directory: PathBuf,
+    extra: String,
+    /// `kafka.sh run`: ends the broker when its standard input ends, with this process.
+    guard: Option<Child>,
+    records: Option<Records>,
+}
+
+impl Broker {
+    /// A running broker.
+    pub(crate) fn start() -> Self {
+        let mut broker = Self::stopped();
+        broker.restart();
+        broker
+    }
+
+    /// A broker that does not run yet, and the port that it will have.
+    pub(crate) fn stopped() -> Self {
+        Self::new(free_port(), String::new())
+    }
+
+    /// A running broker that clients reach only through the proxy, and the proxy.
+    pub(crate) fn behind_proxy() -> (Self, Proxy) {
+        let (port, direct) = (free_port(), free_port());
+        let proxy = Proxy::start(port);
+        let extra = format!(
+            "listeners=PLAINTEXT://127.0.0.1:{port},DIRECT://127.0.0.1:{direct},\
+             CONTROLLER://127.0.0.1:CONTROLLER_PORT\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{},DIRECT://127.0.0.1:{direct}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             inter.broker.listener.name=DIRECT",
+            proxy.port
+        );
+        let mut broker = Self::new(port, extra);
+        broker.restart();
+        broker.records = Some(Records::start(&format!("127.0.0.1:{direct}")));
+        broker.address = format!("127.0.0.1:{}", proxy.port);
+        (broker, proxy)
+    }
+
+    fn new(port: u16, extra: String) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let name =
+            format!("faults-kafka-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let controller = free_port();
+        std::fs::write(directory.join("ports"), format!("{port} {controller}\n")).unwrap();
+        Self {
+            address: format!("127.0.0.1:{port}"),
+            port,
+            directory,
+            extra: extra.replace("CONTROLLER_PORT", &controller.to_string()),
+            guard: None,
+            records: None,
+        }
+    }
+
+    /// Starts it with the data that it has, and returns when it answers.
+    pub(crate) fn restart(&mut self) {
+        let mut guard = script(&["run", self.directory.to_str().unwrap()])
+            .env("KAFKA_EXTRA", &self.extra)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start scripts/kafka/kafka.sh");
+        let mut line = String::new();
+        BufReader::new(guard.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "Kafka did not start; see what kafka.sh says above");
+        self.guard = Some(guard);
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        let killed = script(&["kill", self.directory.to_str().unwrap()]).status().unwrap();
+        assert!(killed.success(), "kafka.sh kill");
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
+    }
+
+    /// Stops its process, as a long pause of the machine would.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = std::fs::read_to_string(self.directory.join("pid")).unwrap();
+        let sent = Command::new("kill").args(["-s", name, id.trim()]).status().unwrap();
+        assert!(sent.success(), "cannot send {name} to the broker");
+    }
+
+    /// Measures, on a thread of its own, when the broker takes connections again.
+    pub(crate) fn when_back(&self) -> std::thread::JoinHandle<Instant> {
+        let port = self.port;
+        std::thread::spawn(move || {
+            let deadline = Instant::now() + 4 * PATIENCE;
+            while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                assert!(Instant::now() < deadline, "the broker did not come back");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Instant::now()
+        })
+    }
+
+    /// Names of topics that do not exist yet, and a client that reads and writes them.
+    pub(crate) fn names(&mut self) -> Topics {
+        let address = &self.address;
+        Topics::of(self.records.get_or_insert_with(|| Records::start(address)))
+    }
+
+    /// The usual topics.
+    pub(crate) fn topics(&mut self) -> Topics {
+        let mut topics = self.names();
+        topics.create_all(&[]);
+        topics
+    }
+
+    /// An engine on this broker and the usual topics.
+    pub(crate) fn engine(&mut self, workers: usize) -> Engine {
+        let topics = self.topics();
+        Setup::new(workers).start_at(&self.address, topics)
+    }
+
+    /// How many records a topic has, where none of its offsets is a gap.
+    pub(crate) fn count(&self, topic: &str) -> usize {
+        let command =
+            format!("kafka-get-offsets --bootstrap-server {} --topic {topic}", self.address);
+        // TOPIC:PARTITION:END
+        let ends = self.run(&command);
+        ends.lines().map(|line| line.rsplit(':').next().unwrap().parse::<usize>().unwrap()).sum()
+    }
+
+    /// Runs a command of Kafka's as an event names it, `kafka-topics …` for instance; what it
+    /// prints.
+    pub(crate) fn run(&self, command: &str) -> String {
+        let mut words = command.split_whitespace();
+        let class = match words.next() {
+            Some("kafka-topics") => "org.apache.kafka.tools.TopicCommand",
+            Some("kafka-get-offsets") => "org.apache.kafka.tools.GetOffsetShell",
+            Some("kafka-configs") => "kafka.admin.ConfigCommand",
+            other => panic!("{other:?} is no command of Kafka's"),
+        };
+        let Output { status, stdout, stderr } =
+            script(&["cli", class]).args(words).output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        assert!(status.success(), "{command}: {}{}", text(&stdout), text(&stderr));
+        text(&stdout)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.guard.is_some() {
+            self.kill();
+        }
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn script(arguments: &[&str]) -> Command {
+    let mut command = Command::new("bash");
+    command.arg(root().join("scripts/kafka/kafka.sh")).args(arguments);
+    command
+}

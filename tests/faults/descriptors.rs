@@ -1,0 +1,94 @@
+//! No file descriptor left.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::harness::{
+    Client, Connect, Engine, PATIENCE, V5, engine, engine_only, on_one_and_three_workers,
+};
+
+on_one_and_three_workers!(without_descriptors_accept_pauses_and_those_connected_go_on);
+
+/// The engine's descriptors: how many, and one more than the highest.
+fn open(engine: &Engine) -> (usize, usize) {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", engine.id())).unwrap();
+    let number = |name: std::ffi::OsString| name.to_str().unwrap().parse::<usize>().unwrap();
+    let numbers: Vec<usize> = open.map(|entry| number(entry.unwrap().file_name())).collect();
+    (numbers.len(), numbers.iter().max().unwrap() + 1)
+}
+
+/// Sets how many it may have open, now.
+fn limit(engine: &Engine, most: usize) {
+    let set = Command::new("prlimit")
+        .args(["--pid", &engine.id().to_string(), &format!("--nofile={most}:")])
+        .status()
+        .expect("run prlimit");
+    assert!(set.success());
+}
+
+fn without_descriptors_accept_pauses_and_those_connected_go_on(workers: usize) {
+    engine_only!();
+    let engine = engine(workers);
+    let mut subscriber = Client::connect(engine.port, V5, "subscriber");
+    subscriber.subscribe("t", 1);
+    let mut publisher = Client::connect(engine.port, V5, "publisher");
+    publisher.publish("t", "before", 1);
+    assert_eq!(subscriber.receive().text(), "before");
+    let mut leaving: Vec<Client> = (0..10)
+        .map(|number| Client::connect(engine.port, V5, &format!("leaving-{number}")))
+        .collect();
+    let (count, highest) = open(&engine);
+    limit(&engine, highest);
+    // The kernel takes them; the engine takes some, where lower descriptors are free.
+    let mut waiting: Vec<Client> = (0..highest - count + 100)
+        .map(|number| {
+            let mut client = Client::open(engine.port, V5);
+            client.send(&Connect::new(V5, &format!("waiting-{number}")).encode());
+            client
+        })
+        .collect();
+    engine.event_named("tcp.accept.paused");
+    for number in 0..200 {
+        publisher.publish("t", &number.to_string(), 1);
+        assert_eq!(subscriber.receive().text(), number.to_string());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let taken =
+        waiting.extract_if(.., |client| client.packet_within(Duration::from_millis(1)).is_some());
+    // They stay, and with them their descriptors.
+    let _taken: Vec<Client> = taken.collect();
+    let left = waiting.len();
+    assert!(left >= 20, "{left} wait");
+    let said = engine.count_events("tcp.accept.paused");
+    assert!(said <= workers, "said {said} times, not once a worker");
+    // Some leave: as many others are served.
+    leaving.drain(..5).for_each(|client| client.disconnect(0));
+    let served_now = served(&mut waiting, 5);
+    assert_eq!(served_now.len(), 5);
+    // More descriptors: all are.
+    limit(&engine, 1024);
+    let served_then = served(&mut waiting, left);
+    assert!(waiting.is_empty() && served_then.len() == left - 5);
+    engine.event_named("tcp.accept.resumed");
+    publisher.publish("t", "after", 1);
+    assert_eq!(subscriber.receive().text(), "after");
+    Client::connect(engine.port, V5, "later").ping();
+}
+
+/// Waits until `count` of the clients, or all, have their CONNACK; those.
+fn served(waiting: &mut Vec<Client>, count: usize) -> Vec<Client> {
+    let deadline = Instant::now() + PATIENCE;
+    let wanted = count.min(waiting.len());
+    let mut served = Vec::new();
+    while served.len() < wanted {
+        assert!(Instant::now() < deadline, "{} of {wanted} are served", served.len());
+        served.extend(waiting.extract_if(.., |client| {
+            let connack = client.packet_within(Duration::from_millis(1));
+            if let Some(connack) = &connack {
+                assert_eq!((connack.kind(), connack.reason()), (2, 0));
+            }
+            connack.is_some()
+        }));
+    }
+    served
+}
