@@ -22,7 +22,7 @@ mod broker;
 mod checker;
 mod descriptors;
 #[path = "../e2e/harness/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
+#[expect(dead_code, unused_imports, unused_macros, reason = "the end-to-end tests use the rest")]
 mod harness;
 mod network;
 mod outage;

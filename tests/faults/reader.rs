@@ -68,7 +68,7 @@ fn a_client_that_does_not_read_slows_nobody_and_loses_nothing_at_qos_1(workers: 
     assert!(late < Duration::from_secs(2), "the others are {late:?} late");
     // The log holds the messages once, whoever reads.
     let grown = resident(&engine).saturating_sub(before);
-    eprintln!("grown by {} MiB for {} MiB", grown >> 20, MESSAGES * PAYLOAD >> 20);
+    eprintln!("grown by {} MiB for {} MiB", grown >> 20, (MESSAGES * PAYLOAD) >> 20);
     assert!(grown < 6 * MESSAGES * PAYLOAD, "grown by {grown} bytes");
     assert!(engine.counter("sessions_behind") >= 2, "each one reads by itself");
     for client in &mut silent {

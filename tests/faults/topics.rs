@@ -13,8 +13,9 @@ use crate::harness::{
 /// The command that an event tells to run.
 fn command(event: &Value) -> String {
     let message = text(&event["message"]);
-    let at = message.find("kafka-").unwrap_or_else(|| panic!("no command in {event}"));
-    message[at..].to_owned()
+    let (_, command) =
+        message.split_once("kafka-").unwrap_or_else(|| panic!("no command in {event}"));
+    format!("kafka-{command}")
 }
 
 /// The event `name` about this test's topic `topic`.

@@ -145,7 +145,7 @@ class Bench:
             run = self.generator.put(load, server)
             self.results["loads"][load.name][server.name].append(run)
             say(f"    {server.name:15} {run['received_per_second']:11,.0f} msg/s {run['server_us']:8.2f} µs/msg"
-                f"  missing {run['missing']}")
+                f"  missing or wrong {report.wrong([run])}")
 
     def floor(self, rate, number):
         """The floor of a rate, once a round, beside the first load that has it."""

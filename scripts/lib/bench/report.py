@@ -17,6 +17,11 @@ def of(runs, field):
     return [run[field] for run in runs]
 
 
+def wrong(runs):
+    """Messages that are missing, came twice, or belong to an earlier run."""
+    return sum(run["missing"] + run["duplicates"] + run["stale"] for run in runs)
+
+
 def mark(reached):
     return "yes" if reached else "no"
 
@@ -29,7 +34,7 @@ def ratios(runs, others, field):
 def loads_table(loads, results, servers):
     """Throughput and CPU time of all loads on all servers."""
     rows = [["load", "server", "msg/s", "CPU µs/msg", "of mosquitto's", "to reach", "reached",
-             "missing", "p50 / p99 ms", "generator, cores"]]
+             "missing or wrong", "p50 / p99 ms", "generator, cores"]]
     for load in loads:
         for server in servers:
             runs = results.get(load.name, {}).get(server)
@@ -49,7 +54,7 @@ def loads_table(loads, results, servers):
                 load.name, server, spread(of(runs, "received_per_second"), "{:,.0f}"),
                 spread(of(runs, "server_us")), spread(relative) if relative else "",
                 ", ".join(goals), mark(all(reached)) if reached else "",
-                str(sum(of(runs, "missing")) + sum(of(runs, "duplicates"))),
+                str(wrong(runs)),
                 quantiles(runs), spread(of(runs, "generator_cores"), "{:.1f}"),
             ])
     return rows
@@ -73,7 +78,7 @@ def best_floor(outcomes):
 def latency_table(loads, results, floors, servers):
     """Latency at fixed rates, beside the bare loop of librdkafka."""
     rows = [["load", "server", "p50 ms", "p99 ms", "p50 of the floor's", "p99 of the floor's", "to reach",
-             "reached", "CPU µs/msg", "missing"]]
+             "reached", "CPU µs/msg", "missing or wrong"]]
     for load in loads:
         rate = int(load.arguments[2])
         best = [best_floor(outcomes) for outcomes in floors.get(str(rate), [])]
@@ -99,7 +104,7 @@ def latency_table(loads, results, floors, servers):
                 load.name, server, spread(of(latencies, "p50")), spread(of(latencies, "p99")),
                 *(spread(relative[field]) if relative[field] else "" for field in ("p50", "p99")),
                 goal, reached, spread(of(runs, "server_us"), "{:.0f}"),
-                str(sum(of(runs, "missing")) + sum(of(runs, "duplicates"))),
+                str(wrong(runs)),
             ])
     return rows
 
@@ -145,8 +150,8 @@ def summary(results, loads, latencies):
     """One line a load, for the README: medians, and the ratio's least and most."""
     ours = {"zilla-kafka": "zilla on Kafka", "zilla-embedded": "zilla, embedded log"}
     ours = {server: title for server, title in ours.items() if server in results["start"]}
-    rows = [["load, 64 B", *(f"{title}: msg/s, CPU µs/msg" for title in [*ours.values(), "mosquitto"]),
-             *(f"{title}: CPU of mosquitto's" for title in ours.values()), "missing"]]
+    heads = [head for title in ours.values() for head in (title, "CPU ÷ mosquitto's")]
+    rows = [["load, payload 64 B", *heads, "mosquitto", "missing or wrong"]]
     for load in loads:
         found = results["loads"].get(load.name)
         if not found:
@@ -154,18 +159,19 @@ def summary(results, loads, latencies):
 
         def both(server):
             runs = found[server]
-            return f"{middle(of(runs, 'received_per_second')):,.0f}, {middle(of(runs, 'server_us')):.1f}"
+            return f"{middle(of(runs, 'received_per_second')):,.0f}/s, {middle(of(runs, 'server_us')):.1f} µs"
 
-        relative = [spread(ratios(found[server], found["mosquitto"], "server_us")) for server in ours]
-        missing = sum(run["missing"] + run["duplicates"] for runs in found.values() for run in runs)
-        rows.append([load.name, *(both(server) for server in [*ours, "mosquitto"]), *relative, str(missing)])
+        cells = []
+        for server in ours:
+            cells += [both(server), spread(ratios(found[server], found["mosquitto"], "server_us"))]
+        rows.append([load.name, *cells, both("mosquitto"), str(sum(map(wrong, found.values())))])
     text = markdown(rows)
-    rows = [["p50 / p99, ms", *ours.values(), "mosquitto", "bare librdkafka, best setting"]]
+    rows = [["latency p50 / p99, ms", *ours.values(), "mosquitto", "bare librdkafka"]]
     for load in latencies:
         found = results["loads"].get(load.name)
         if not found:
             continue
-        floors = [best_floor(outcomes) for outcomes in results["floors"].get(str(load.arguments[2]), [])]
+        floors = [best_floor(outcomes) for outcomes in results["floors"].get(load.arguments[2], [])]
         cells = [of(found[server], "latency_ms") for server in [*ours, "mosquitto"]] + [floors]
         shown = [f"{middle(of(cell, 'p50')):.2f} / {middle(of(cell, 'p99')):.1f}" if cell else "" for cell in cells]
         rows.append([load.name.removeprefix("latency at "), *shown])

@@ -16,7 +16,7 @@ use kafka_plane::{
 };
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A back end under test.
 pub(crate) trait BackEnd {

@@ -126,7 +126,7 @@ impl Member {
                 }
             }
         }
-        state.held.insert(Rc::clone(&wanted.filter), held);
+        state.held.insert(Rc::clone(&wanted.filter), Box::new(held));
         state.held_changed();
         // A replay for the same filter that is not over yet begins anew.
         if !replays.is_empty() {

@@ -37,8 +37,8 @@ pub(super) struct Member {
 /// What waits for a session, and where it is.
 #[derive(Default)]
 pub(super) struct State {
-    /// By filter.
-    pub(super) held: BTreeMap<Rc<str>, Held>,
+    /// By filter. Boxed, since a node of the map has room for eleven.
+    pub(super) held: BTreeMap<Rc<str>, Box<Held>>,
     /// Whether a subscription was granted QoS 1: then nothing may be skipped.
     pub(super) is_reliable: bool,
     pub(super) answers: Vec<Event>,

@@ -43,7 +43,7 @@ pub(super) async fn connect(
     server: Rc<Server>,
     registration: Registration,
     conn: Conn,
-) -> Result<Connection, Ended> {
+) -> Result<Box<Connection>, Ended> {
     let Conn { mut io, meta } = conn;
     let mut inbound = server.cx.pool().take();
     let reading = read_connect(&server, &registration, &mut io, &mut inbound);
@@ -64,7 +64,9 @@ pub(super) async fn connect(
                         client_id = &*opened.sessions.client_id,
                     );
                     let inbound = Some(inbound).filter(|rest| !rest.is_empty());
-                    return Ok(Connection::new(server, registration, io, opened, inbound));
+                    let connection = Connection::new(server, registration, io, opened, inbound);
+                    // The futures that hand it on would each have a place for all of it.
+                    return Ok(Box::new(connection));
                 }
                 Err(refused) => refused,
             }

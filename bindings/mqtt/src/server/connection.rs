@@ -107,7 +107,7 @@ impl Connection {
     }
 
     /// Serves the client until the connection ends.
-    pub(super) async fn run(mut self) -> Ended {
+    pub(super) async fn run(mut self: Box<Self>) -> Ended {
         let end = poll_fn(|cx| match self.turn(cx) {
             Ok(()) => Poll::Pending,
             Err(end) => Poll::Ready(end),

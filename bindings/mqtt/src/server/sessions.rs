@@ -88,6 +88,8 @@ impl Sessions {
             session_expiry: self.session_expiry,
             will,
         })?;
+        // Most clients use one exit.
+        self.slots.reserve_exact(1);
         self.slots.push(Slot { exit: name.clone(), session });
         Ok(self.slots.len() - 1)
     }

@@ -72,11 +72,7 @@ fn each_filter_gets_its_code() {
         mapping.routes.push(route("bad/#", "forbidden"));
         mapping.qos_max = Qos::AtLeastOnce;
         let world = World::with(mapping);
-        world
-            .kafka
-            .faults
-            .borrow_mut()
-            .insert("forbidden".into(), Fault::NotAuthorized);
+        world.kafka.faults.borrow_mut().insert("forbidden".into(), Fault::NotAuthorized);
         let mut client = world.open("c");
         let codes = client.subscribe(&[
             subscription("r/x", Qos::ExactlyOnce),
