@@ -113,7 +113,7 @@ pub(crate) struct Common {
     /// QoS of publishes and subscriptions.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
     pub(crate) qos: u8,
-    /// Bytes of a payload; at least 20.
+    /// Bytes of a payload; at least 24.
     #[arg(long, default_value_t = 64)]
     pub(crate) payload: usize,
     /// How long to measure.
@@ -171,7 +171,7 @@ pub(crate) struct Floor {
     /// Settings of the producer, as LINGER_MS[/MAX_IN_FLIGHT]; may be repeated.
     #[arg(long, default_values_t = ["0/1", "0", "0.5", "1", "2", "5"].map(str::to_owned))]
     pub(crate) setting: Vec<String>,
-    /// Bytes of a value; at least 20.
+    /// Bytes of a value; at least 24.
     #[arg(long, default_value_t = 64)]
     pub(crate) payload: usize,
     /// How long to measure each setting.

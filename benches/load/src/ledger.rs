@@ -96,6 +96,8 @@ pub(crate) struct Counts {
     pub(crate) refused: u64,
     /// Messages that are not ours, or reached a subscriber that they were not for.
     pub(crate) unexpected: u64,
+    /// Messages of an earlier run.
+    pub(crate) stale: u64,
     /// How often a publisher's messages under way were given up.
     pub(crate) stalled: u64,
 }
@@ -118,6 +120,7 @@ pub(crate) struct Ledger {
     trackers: Vec<Tracker>,
     /// Where each subscriber's trackers begin.
     starts: Vec<usize>,
+    run: u32,
     pub(crate) counts: Counts,
     /// Of messages whose stamp lies in `measured`, in nanoseconds.
     pub(crate) latency: Histogram,
@@ -162,6 +165,7 @@ impl Ledger {
             owners,
             trackers: vec![Tracker::default(); trackers],
             starts,
+            run: std::process::id(),
             counts: Counts::default(),
             latency: Histogram::default(),
             measured: 0..0,
@@ -177,6 +181,10 @@ impl Ledger {
         label: Option<Label>,
         now: u64,
     ) {
+        if label.is_some_and(|label| label.run != self.run) {
+            self.counts.stale += 1;
+            return;
+        }
         let all = u32::try_from(self.owners.len()).unwrap_or(u32::MAX);
         let place = label.and_then(|label| {
             let position = plan.subscribers[subscriber].position(label.channel, all)?;
@@ -355,8 +363,12 @@ mod tests {
         }
         assert_eq!(ledger.faults(&plan), Faults::default());
         assert_eq!(ledger.counts.received, 8);
-        ledger.delivered(&plan, 0, Some(Label { channel: 3, number: 0, stamp: 0 }), 6);
+        let run = std::process::id();
+        let other = Label { run, channel: 3, number: 0, stamp: 0 };
+        ledger.delivered(&plan, 0, Some(other), 6);
         ledger.delivered(&plan, 0, None, 6);
-        assert_eq!(ledger.counts.unexpected, 2);
+        ledger.delivered(&plan, 0, Some(Label { run: run + 1, channel: 0, ..other }), 6);
+        assert_eq!((ledger.counts.unexpected, ledger.counts.stale), (2, 1));
+        assert_eq!(ledger.faults(&plan), Faults::default());
     }
 }

@@ -56,6 +56,7 @@ pub(crate) struct Report {
     pub(crate) duplicates: u64,
     pub(crate) late: u64,
     pub(crate) unexpected: u64,
+    pub(crate) stale: u64,
     pub(crate) refused: u64,
     pub(crate) stalled: u64,
     pub(crate) dropped: u64,
@@ -82,6 +83,7 @@ impl Report {
         self.duplicates = faults.duplicates;
         self.late = faults.late;
         self.unexpected = counts.unexpected;
+        self.stale = counts.stale;
         self.refused = counts.refused;
         self.stalled = counts.stalled;
     }
@@ -145,6 +147,7 @@ impl fmt::Display for Report {
             for (what, count) in [
                 ("late", self.late),
                 ("unexpected", self.unexpected),
+                ("stale", self.stale),
                 ("refused", self.refused),
                 ("stalled", self.stalled),
                 ("dropped", self.dropped),

@@ -13,7 +13,7 @@ pub(crate) enum Version {
 }
 
 /// Bytes of a payload that carry a [`Label`].
-pub(crate) const LABEL: usize = 20;
+pub(crate) const LABEL: usize = 24;
 
 /// DISCONNECT, without a reason.
 pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
@@ -21,6 +21,8 @@ pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
 /// What a payload begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
+    /// Which run of the generator it belongs to.
+    pub(crate) run: u32,
     /// The topic's number.
     pub(crate) channel: u32,
     /// The publisher's running number, over all its topics.
@@ -31,10 +33,12 @@ pub(crate) struct Label {
 
 impl Label {
     fn read(payload: &[u8]) -> Option<Self> {
-        let (channel, rest) = payload.split_first_chunk()?;
+        let (run, rest) = payload.split_first_chunk()?;
+        let (channel, rest) = rest.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
         let (stamp, _) = rest.split_first_chunk()?;
         Some(Self {
+            run: u32::from_be_bytes(*run),
             channel: u32::from_be_bytes(*channel),
             number: u64::from_be_bytes(*number),
             stamp: u64::from_be_bytes(*stamp),
@@ -42,9 +46,10 @@ impl Label {
     }
 
     fn write(self, payload: &mut [u8]) {
-        payload[..4].copy_from_slice(&self.channel.to_be_bytes());
-        payload[4..12].copy_from_slice(&self.number.to_be_bytes());
-        payload[12..LABEL].copy_from_slice(&self.stamp.to_be_bytes());
+        payload[..4].copy_from_slice(&self.run.to_be_bytes());
+        payload[4..8].copy_from_slice(&self.channel.to_be_bytes());
+        payload[8..16].copy_from_slice(&self.number.to_be_bytes());
+        payload[16..LABEL].copy_from_slice(&self.stamp.to_be_bytes());
     }
 }
 
@@ -240,6 +245,7 @@ pub(crate) struct Frame {
     /// Where the packet id is, if it has one.
     packet_id: Option<usize>,
     label: usize,
+    run: u32,
     channel: u32,
 }
 
@@ -262,7 +268,7 @@ impl Frame {
         bytes.extend(std::iter::repeat_n(0, id + extra));
         let label = bytes.len();
         bytes.extend(std::iter::repeat_n(b'x', payload));
-        Self { bytes, packet_id, label, channel }
+        Self { bytes, packet_id, label, run: std::process::id(), channel }
     }
 
     /// Appends message `number`. Its packet id goes round from 1 to 65,535.
@@ -274,7 +280,8 @@ impl Frame {
             let id = u16::try_from(number % u64::from(u16::MAX) + 1).unwrap_or(1);
             bytes[at..at + 2].copy_from_slice(&id.to_be_bytes());
         }
-        Label { channel: self.channel, number, stamp }.write(&mut bytes[self.label..]);
+        Label { run: self.run, channel: self.channel, number, stamp }
+            .write(&mut bytes[self.label..]);
     }
 }
 
@@ -289,7 +296,8 @@ mod tests {
                 let frame = Frame::new(version, "a/b", 7, qos, 200);
                 let mut bytes = Vec::new();
                 frame.write(&mut bytes, u64::from(u16::MAX), 99);
-                let label = Label { channel: 7, number: u64::from(u16::MAX), stamp: 99 };
+                let run = std::process::id();
+                let label = Label { run, channel: 7, number: u64::from(u16::MAX), stamp: 99 };
                 let expected = Packet::Publish { packet_id, label: Some(label) };
                 assert_eq!(read(&bytes, version), Ok(Some((expected, bytes.len()))));
                 for end in 0..bytes.len() {
