@@ -13,9 +13,8 @@ use crate::harness::{
 /// The command that an event tells to run.
 fn command(event: &Value) -> String {
     let message = text(&event["message"]);
-    let (_, command) =
-        message.split_once("kafka-").unwrap_or_else(|| panic!("no command in {event}"));
-    format!("kafka-{command}")
+    let (_, rest) = message.split_once("kafka-").unwrap_or_else(|| panic!("no command: {event}"));
+    format!("kafka-{rest}")
 }
 
 /// The event `name` about this test's topic `topic`.

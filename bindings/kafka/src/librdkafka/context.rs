@@ -52,7 +52,12 @@ impl ClientContext for AdminContext {
     // Failing calls say it too, and those are told once a cause.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(event = "kafka.client.error", client = "admin", %error, "{reason}");
-        reason.clone_into(&mut *self.reason.lock());
+        let mut last = self.reason.lock();
+        // That all brokers are down follows from what was said of each before.
+        let is_sum = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if !is_sum || last.is_empty() {
+            reason.clone_into(&mut last);
+        }
     }
 }
 
