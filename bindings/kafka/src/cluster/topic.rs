@@ -245,6 +245,8 @@ impl Topic {
         counts: &TableCounts,
     ) {
         let next = batch.next_offset();
+        // Before any reader can be there.
+        partition.set_known_end(next);
         if self.reading() == Reading::Table {
             self.apply(&batch, builder, counts);
         } else {
@@ -284,4 +286,42 @@ fn single(record: &Record<'_>, builder: &mut BatchBuilder) -> Batch {
         builder.header(name, value);
     }
     builder.finish(record.partition())
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::shared::LogRead;
+    use engine::telemetry::Metrics;
+
+    use super::*;
+
+    /// Else it would be taken for one of a topic that is gone, and read everything again.
+    #[test]
+    fn a_reader_is_never_beyond_the_known_end() {
+        const RECORDS: i64 = 100_000;
+        let topic = Topic::new("t".into(), 0);
+        assert!(topic.read_as(Reading::Log));
+        let partition = Partition::new(0, 0, usize::MAX);
+        let written = Arc::clone(&partition);
+        let writer = std::thread::spawn(move || {
+            let counts = TableCounts { without_key: Metrics::default().counter("t", "n") };
+            let mut builder = BatchBuilder::new();
+            for offset in 0..RECORDS {
+                builder.record(offset, 0, None, Some(b""));
+                let batch = builder.finish(0);
+                topic.take(&written, batch, &mut builder, &counts);
+            }
+        });
+        let mut position = 0;
+        let mut batches = Vec::new();
+        while position < RECORDS {
+            match partition.log.read(position, 1 << 12, Batch::footprint, &mut batches) {
+                LogRead::Next(next) => position = next,
+                LogRead::Gone(_) => unreachable!("nothing is dropped"),
+            }
+            batches.clear();
+            assert!(position <= partition.known_end());
+        }
+        writer.join().unwrap();
+    }
 }

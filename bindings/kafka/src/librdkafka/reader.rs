@@ -113,6 +113,7 @@ impl Reader {
             drained.advanced = true;
         }
         if let Some(end) = end.filter(|end| *end > self.partition.position()) {
+            self.partition.set_known_end(end);
             self.partition.log.advance(end);
             self.partition.set_position(end);
             drained.advanced = true;

@@ -170,6 +170,7 @@ impl Writer {
         }
         let Some(Some(known)) = self.known.get_mut(slot) else { return Err(Fault::Unavailable) };
         for (part, shared) in known.parts.iter_mut().zip(&partitions) {
+            shared.set_known_end(part.offsets.next());
             shared.log.advance(part.offsets.next());
             shared.set_position(part.offsets.next());
             part.shared = Some(Arc::clone(shared));

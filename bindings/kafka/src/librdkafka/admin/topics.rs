@@ -177,6 +177,7 @@ impl Admin {
                 begins = low,
                 "Kafka deleted records before they were read",
             );
+            partition.set_known_end(low);
             partition.log.advance(low);
             partition.set_position(low);
             self.cluster.fetch.push(Job::Restart(Arc::clone(topic), index, low));
