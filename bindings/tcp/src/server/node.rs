@@ -206,9 +206,10 @@ impl TcpServerNode {
         };
         let exit = routes[found].exit.get();
         let unrouted = self.unrouted.clone();
+        // The task has room for the boxed future, not for what it is made from.
+        let served = exit.serve(Conn { io: Box::new(stream), meta });
         self.connections.spawn(placed, async move {
-            let ended = exit.serve(Conn { io: Box::new(stream), meta }).await;
-            if ended == Ended::Refused {
+            if served.await == Ended::Refused {
                 unrouted.increment();
             }
         });
