@@ -51,6 +51,9 @@ pub(super) struct Kafka {
     pub(super) room: Cell<usize>,
     /// Whether appended records are thrown away.
     pub(super) discards: Cell<bool>,
+    /// Whether appended records are on their way until they are released.
+    pub(super) holds: Cell<bool>,
+    held: RefCell<Vec<(String, Stored)>>,
     /// When batches are read, for those to come; `None`: long ago.
     pub(super) read_at: Cell<Option<Instant>>,
     wakers: RefCell<Vec<Waker>>,
@@ -71,6 +74,8 @@ impl Kafka {
             room: Cell::new(usize::MAX),
             discards: Cell::default(),
             read_at: Cell::default(),
+            holds: Cell::default(),
+            held: RefCell::default(),
             wakers: RefCell::default(),
             faults: RefCell::default(),
             is_silent: Cell::default(),
@@ -172,6 +177,14 @@ impl Kafka {
         });
     }
 
+    /// Lets what is on its way arrive.
+    pub(super) fn release(&self) {
+        self.holds.set(false);
+        for (topic, record) in self.held.take() {
+            self.append_batch(&topic, record.partition, std::slice::from_ref(&record));
+        }
+    }
+
     fn append(&self, draft: &Draft<'_>) {
         let mut headers = Vec::new();
         draft.headers.for_each(&mut |name, value| {
@@ -189,6 +202,10 @@ impl Kafka {
             partition,
         };
         self.appended.borrow_mut().push(format!("{} {}", draft.topic, record.key));
+        if self.holds.get() {
+            self.held.borrow_mut().push((draft.topic.to_owned(), record));
+            return;
+        }
         self.append_batch(draft.topic, partition, std::slice::from_ref(&record));
         let (this, topic) = (Weak::clone(&self.this), draft.topic.to_owned());
         self.later(move || {

@@ -73,10 +73,12 @@ fn what_kafka_takes_long_to_accept_arrives_after_its_log_was_taken_from_a_subscr
         let world = World::with(mapping(&[("r/#", "routed")]));
         let mut subscriber = world.subscriber("s", "r/#", Qos::AtLeastOnce);
         let mut publisher = world.open("p");
+        world.kafka.holds.set(true);
         publisher.publish(&message("r/x", "slow", Qos::AtLeastOnce)).unwrap();
         world.hub.cx.begin_generation();
         world.reload(mapping(&[]), &world.kafka);
         tokio::time::sleep(LINGER * 4).await;
+        world.kafka.release();
         world.kafka.run();
         assert_eq!(subscriber.payloads(), ["slow"]);
         linger(&world).await;
