@@ -54,6 +54,7 @@ pub(super) struct Kafka {
     /// Whether appended records are on their way until they are released.
     pub(super) holds: Cell<bool>,
     held: RefCell<Vec<(String, Stored)>>,
+    unanswered: RefCell<Vec<Completion>>,
     /// When batches are read, for those to come; `None`: long ago.
     pub(super) read_at: Cell<Option<Instant>>,
     wakers: RefCell<Vec<Waker>>,
@@ -76,6 +77,7 @@ impl Kafka {
             read_at: Cell::default(),
             holds: Cell::default(),
             held: RefCell::default(),
+            unanswered: RefCell::default(),
             wakers: RefCell::default(),
             faults: RefCell::default(),
             is_silent: Cell::default(),
@@ -182,6 +184,9 @@ impl Kafka {
         self.holds.set(false);
         for (topic, record) in self.held.take() {
             self.append_batch(&topic, record.partition, std::slice::from_ref(&record));
+        }
+        for Completion { owner, token } in self.unanswered.take() {
+            self.later(move || owner.appended(token, Ok(())));
         }
     }
 
@@ -293,7 +298,9 @@ impl Producer for Exit {
             records.iter().for_each(|draft| self.0.append(draft));
         }
         self.0.room.set(self.0.room.get().saturating_sub(records.len()));
-        if let Some(Completion { owner, token }) = completion {
+        if self.0.holds.get() {
+            self.0.unanswered.borrow_mut().extend(completion);
+        } else if let Some(Completion { owner, token }) = completion {
             self.0.later(move || owner.appended(token, fault.map_or(Ok(()), Err)));
         }
         Ok(())
