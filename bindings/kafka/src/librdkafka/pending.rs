@@ -32,6 +32,8 @@ struct Answers {
 pub(super) struct Pending {
     cluster: Arc<Client>,
     appends: Slab<Append>,
+    /// Records taken from the lanes that are not settled.
+    under_way: usize,
     /// The keys that the appends of the burst opened last were given.
     opened: Vec<usize>,
     lanes: Slab<Answers>,
@@ -55,6 +57,7 @@ impl Pending {
         Self {
             cluster: Arc::clone(cluster),
             appends: Slab::new(),
+            under_way: 0,
             opened: Vec::new(),
             lanes: Slab::new(),
             last_fault: None,
@@ -72,8 +75,14 @@ impl Pending {
             let BurstAppend { completion, records, bytes } = *append;
             let append = Append { lane, completion, missing: records, bytes, fault: None };
             opened.push(self.appends.insert(append));
+            self.under_way += records as usize;
         }
         Opened(opened)
+    }
+
+    /// How many records were taken from the lanes and are not settled.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
     }
 
     /// Keeps the memory of what [`Pending::open`] gave.
@@ -137,6 +146,7 @@ impl Pending {
         let Some(append) = self.appends.get_mut(opaque) else { return };
         append.fault = append.fault.or(fault);
         append.missing -= 1;
+        self.under_way -= 1;
         if append.missing > 0 {
             return self.cluster.settled(1, 0);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use engine::runtime::Clock;
 use engine::telemetry::Counter;
 use kafka_plane::Fault;
 use rdkafka::error::RDKafkaErrorCode;
@@ -25,6 +26,9 @@ const IDLE: Duration = Duration::from_millis(200);
 
 /// How long, while the producer has no id yet.
 const STARTING: Duration = Duration::from_millis(2);
+
+/// How long, while something is under way and few records come.
+const REPORTS: Duration = Duration::from_millis(1);
 
 /// How long, while nothing comes back: an outage.
 const STALLED: Duration = Duration::from_millis(20);
@@ -52,8 +56,9 @@ pub(super) struct Producer {
     deliveries: Vec<Delivery>,
     quiet_rounds: u32,
     pace: Pace,
+    clock: Clock,
     /// Records that were taken in this round.
-    taken: usize,
+    taken: u32,
     bursts: Counter,
     /// The largest batch that the producer was told to make.
     batch_bytes: u32,
@@ -63,7 +68,8 @@ impl Producer {
     pub(super) fn new(cluster: Arc<Client>) -> Result<Self, Refusal> {
         let batch_bytes = cluster.batch_bytes();
         let (producer, reports) = connect(&cluster, batch_bytes)?;
-        let pace = Pace::new(cluster.settings.batching.collect);
+        let clock = Clock::new();
+        let pace = Pace::new(cluster.settings.batching.collect, clock.now());
         let pending = Pending::new(&cluster);
         let bursts = cluster.counter("bursts_appended");
         Ok(Self {
@@ -79,6 +85,7 @@ impl Producer {
             deliveries: Vec::new(),
             quiet_rounds: 0,
             pace,
+            clock,
             taken: 0,
             bursts,
             batch_bytes,
@@ -114,21 +121,25 @@ impl Producer {
 
     fn sleep(&mut self, reported: bool) {
         self.quiet_rounds = if reported { 0 } else { self.quiet_rounds.saturating_add(1) };
-        let collect = self.pace.next(std::mem::take(&mut self.taken));
+        let collect = self.pace.next(std::mem::take(&mut self.taken), self.clock.now());
         let is_ready = self.cluster.is_producer_ready.load(Ordering::Acquire);
         let under_way = self.cluster.unacked_records.load(Ordering::Acquire) > 0;
+        let has_drafts = || {
+            let taken = self.pending.under_way();
+            self.cluster.unacked_records.load(Ordering::Acquire) > taken
+        };
         if is_ready && !under_way {
-            let cluster = &self.cluster;
-            let has_work = || cluster.unacked_records.load(Ordering::Acquire) > 0;
-            cluster.produce.sleep(IDLE, has_work);
+            self.cluster.produce.sleep(IDLE, has_drafts);
             self.quiet_rounds = 0;
         } else if self.quiet_rounds >= STALLED_AFTER {
             std::thread::park_timeout(STALLED);
-        } else if is_ready {
+        } else if !is_ready {
+            std::thread::park_timeout(STARTING);
+        } else if let Some(collect) = collect {
             // Not to be woken: what comes meanwhile is collected.
             std::thread::park_timeout(collect);
         } else {
-            std::thread::park_timeout(STARTING);
+            self.cluster.produce.sleep(REPORTS, has_drafts);
         }
     }
 

@@ -35,7 +35,7 @@ pub struct Sasl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batching {
     /// How long records are collected in front of librdkafka while earlier ones are under way, at
-    /// a low rate; up to four times as long at a high one.
+    /// a moderate rate; up to eight times as long at a high one, not at all at a low one.
     pub collect: Duration,
     /// librdkafka's `linger.ms`.
     pub linger_ms: u32,
@@ -46,7 +46,7 @@ pub struct Batching {
 impl Default for Batching {
     /// As `docs/decisions/0002-producer-batching.md` chose.
     fn default() -> Self {
-        Self { collect: Duration::from_millis(1), linger_ms: 0, max_in_flight: 1 }
+        Self { collect: Duration::from_micros(500), linger_ms: 0, max_in_flight: 1 }
     }
 }
 
