@@ -46,6 +46,7 @@ pub(super) struct Producer {
     reports: Arc<Reports>,
     lanes: Vec<Arc<Lane>>,
     lanes_version: u64,
+    has_asked_for_id: bool,
     pending: Pending,
     /// Topics by id, as far as records came for them.
     topics: Vec<Option<Arc<Topic>>>,
@@ -78,6 +79,7 @@ impl Producer {
             reports,
             lanes: Vec::new(),
             lanes_version: 0,
+            has_asked_for_id: false,
             pending,
             topics: Vec::new(),
             waiting: BTreeMap::new(),
@@ -103,6 +105,7 @@ impl Producer {
                 self.take_waiting();
             }
             let reported = self.take_reports();
+            self.ask_for_id();
             self.renew_if_fatal();
             self.pending.answer();
             self.sleep(reported);
@@ -140,6 +143,19 @@ impl Producer {
             std::thread::park_timeout(collect);
         } else {
             self.cluster.produce.sleep(REPORTS, has_drafts);
+        }
+    }
+
+    /// Has librdkafka ask for the producer's id as soon as a broker answers: it does when metadata
+    /// comes, and by itself only every 500 ms.
+    fn ask_for_id(&mut self) {
+        if self.has_asked_for_id || self.cluster.is_producer_ready.load(Ordering::Acquire) {
+            return;
+        }
+        // One of those in use: its metadata is needed for its first record in any case.
+        if let Some(topic) = self.cluster.all_topics().first() {
+            self.has_asked_for_id = true;
+            self.producer.client().fetch_metadata(Some(&topic.name), METADATA).ok();
         }
     }
 
@@ -333,6 +349,7 @@ impl Producer {
         match connect(&self.cluster, batch_bytes) {
             Ok((producer, reports)) => {
                 drop(std::mem::replace(&mut self.producer, producer));
+                self.has_asked_for_id = false;
                 let old = std::mem::replace(&mut self.reports, reports);
                 old.swap(&mut self.deliveries);
                 for delivery in self.deliveries.drain(..) {

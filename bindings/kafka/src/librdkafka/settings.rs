@@ -89,6 +89,10 @@ impl Settings {
             // Resumes 0.3 s after an outage; the default takes some 7 s.
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
+            // With sparse connections a client that has replaced the address to begin with by the
+            // broker's own waits half a second before it connects to that. Without them it
+            // connects to all brokers at once, and does not have to when a leader changes.
+            .set("enable.sparse.connections", "false")
             // A missing topic is reported, never made with whatever policy the broker defaults to.
             .set("allow.auto.create.topics", "false")
             .set_log_level(RDKafkaLogLevel::Warning);

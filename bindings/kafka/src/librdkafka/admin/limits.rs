@@ -10,7 +10,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifie
 use rdkafka::config::FromClientConfigAndContext;
 
 use super::Admin;
-use crate::cluster::Topic;
+use crate::cluster::{Topic, spawn};
 use crate::librdkafka::context::AdminContext;
 use crate::librdkafka::settings::MESSAGE_MAX;
 use crate::librdkafka::{Client, DEFAULT_RECORD_BYTES, RECORD_OVERHEAD};
@@ -114,7 +114,7 @@ impl Admin {
 }
 
 /// The configuration of topics. The client is made for one question: an admin client keeps a
-/// thread, and what it logs is never taken from it.
+/// thread, and what it logs is never taken from it. It takes 100 ms to end, on a thread of its own.
 fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<TopicConfig>, String> {
     let client =
         AdminClient::from_config_and_context(&cluster.settings.admin(), AdminContext::default())
@@ -122,9 +122,9 @@ fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<Top
     let runtime =
         tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
     let options = AdminOptions::new().request_timeout(Some(LIMITS));
-    let results = runtime
-        .block_on(client.describe_configs(names, &options))
-        .map_err(|error| error.to_string())?;
+    let results = runtime.block_on(client.describe_configs(names, &options));
+    spawn(&cluster.cluster, "kafka-describe", move || drop(client))?;
+    let results = results.map_err(|error| error.to_string())?;
     let config = |config: ConfigResource| {
         let entries = config.entry_map();
         let value = |name| entries.get(name).and_then(|entry| entry.value.clone());
