@@ -1,6 +1,6 @@
 //! What librdkafka's clients tell beside their results.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use engine::shared::Lock;
 use rdkafka::ClientContext;
@@ -116,6 +116,8 @@ pub(super) struct ProduceContext {
 pub(super) struct Reports {
     deliveries: Lock<Vec<Delivery>>,
     is_initialised: AtomicBool,
+    has_call: AtomicBool,
+    served: AtomicUsize,
 }
 
 impl Reports {
@@ -124,9 +126,19 @@ impl Reports {
         std::mem::swap(&mut *self.deliveries.lock(), empty);
     }
 
-    /// How many reports wait.
-    pub(super) fn len(&self) -> usize {
-        self.deliveries.lock().len()
+    /// Notes that the producer has something to be polled for.
+    pub(super) fn call(&self) {
+        self.has_call.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether there was a call since this was asked last.
+    pub(super) fn take_call(&self) -> bool {
+        self.has_call.swap(false, Ordering::SeqCst)
+    }
+
+    /// How many events were served so far.
+    pub(super) fn served(&self) -> usize {
+        self.served.load(Ordering::Relaxed)
     }
 
     /// Whether the producer has its id.
@@ -137,6 +149,7 @@ impl Reports {
 
 impl ClientContext for ProduceContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.shared.served.fetch_add(1, Ordering::Relaxed);
         if message.contains("Acquired PID") {
             self.shared.is_initialised.store(true, Ordering::Release);
         }
@@ -144,6 +157,7 @@ impl ClientContext for ProduceContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.shared.served.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(event = "kafka.client.error", client = "producer", %error, "{reason}");
     }
 }
@@ -159,6 +173,7 @@ impl ProducerContext<NoCustomPartitioner> for ProduceContext {
             }
         };
         let topic = error.map(|_| message.topic().into());
+        self.shared.served.fetch_add(1, Ordering::Relaxed);
         self.shared.deliveries.lock().push(Delivery { opaque, error, topic });
     }
 }

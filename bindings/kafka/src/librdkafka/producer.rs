@@ -11,6 +11,7 @@ use kafka_plane::Fault;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka_wake::WakingProducer;
 
 use super::Client;
 use super::context::{Delivery, ProduceContext, Reports};
@@ -21,20 +22,12 @@ use super::pending::Pending;
 use crate::cluster::{Lane, Topic};
 use crate::state::{Burst, BurstAppend, BurstRecord, partition_of};
 
-/// How long the thread sleeps while nothing is under way.
+/// How long the thread sleeps while nobody calls it.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// How long, while the producer has no id yet.
-const STARTING: Duration = Duration::from_millis(2);
-
-/// How long, while something is under way and few records come.
-const REPORTS: Duration = Duration::from_millis(1);
-
-/// How long, while nothing comes back: an outage.
-const STALLED: Duration = Duration::from_millis(20);
-
-/// After so many rounds without a report the cluster is taken for stalled.
-const STALLED_AFTER: u32 = 200;
+/// How long, while it waits for what nobody calls it for: the producer's id, a topic's partitions,
+/// the end of what is under way.
+const LOOKING: Duration = Duration::from_millis(2);
 
 /// How long a topic's partitions may take to be told, where librdkafka's view is older than ours.
 const METADATA: Duration = Duration::from_secs(1);
@@ -42,7 +35,7 @@ const METADATA: Duration = Duration::from_secs(1);
 /// The thread's state.
 pub(super) struct Producer {
     cluster: Arc<Client>,
-    producer: BaseProducer<ProduceContext>,
+    producer: WakingProducer<ProduceContext>,
     reports: Arc<Reports>,
     lanes: Vec<Arc<Lane>>,
     lanes_version: u64,
@@ -55,7 +48,6 @@ pub(super) struct Producer {
     /// Counts records without a key, which go round the partitions.
     keyless: u32,
     deliveries: Vec<Delivery>,
-    quiet_rounds: u32,
     pace: Pace,
     clock: Clock,
     /// Records that were taken in this round.
@@ -85,7 +77,6 @@ impl Producer {
             waiting: BTreeMap::new(),
             keyless: 0,
             deliveries: Vec::new(),
-            quiet_rounds: 0,
             pace,
             clock,
             taken: 0,
@@ -100,15 +91,16 @@ impl Producer {
         let mut spare = Burst::default();
         while !cluster.is_stopped() {
             self.take_lanes(&mut spare);
-            if self.fits_batches() {
+            let fits = self.fits_batches();
+            if fits {
                 self.take_bursts(&mut spare);
                 self.take_waiting();
             }
-            let reported = self.take_reports();
+            self.take_reports();
             self.ask_for_id();
             self.renew_if_fatal();
             self.pending.answer();
-            self.sleep(reported);
+            self.sleep(fits);
         }
         self.take_lanes(&mut spare);
         self.take_bursts(&mut spare);
@@ -122,27 +114,20 @@ impl Producer {
         self.pending.answer();
     }
 
-    fn sleep(&mut self, reported: bool) {
-        self.quiet_rounds = if reported { 0 } else { self.quiet_rounds.saturating_add(1) };
+    /// Sleeps until there is something to do. `fits`: drafts are taken at present.
+    fn sleep(&mut self, fits: bool) {
         let collect = self.pace.next(std::mem::take(&mut self.taken), self.clock.now());
         let is_ready = self.cluster.is_producer_ready.load(Ordering::Acquire);
-        let under_way = self.cluster.unacked_records.load(Ordering::Acquire) > 0;
-        let has_drafts = || {
-            let taken = self.pending.under_way();
-            self.cluster.unacked_records.load(Ordering::Acquire) > taken
-        };
-        if is_ready && !under_way {
-            self.cluster.produce.sleep(IDLE, has_drafts);
-            self.quiet_rounds = 0;
-        } else if self.quiet_rounds >= STALLED_AFTER {
-            std::thread::park_timeout(STALLED);
-        } else if !is_ready {
-            std::thread::park_timeout(STARTING);
-        } else if let Some(collect) = collect {
+        let unacked = || self.cluster.unacked_records.load(Ordering::Acquire);
+        if !is_ready || !fits || !self.waiting.is_empty() {
+            std::thread::park_timeout(LOOKING);
+        } else if let Some(collect) = collect.filter(|_| unacked() > 0) {
             // Not to be woken: what comes meanwhile is collected.
             std::thread::park_timeout(collect);
         } else {
-            self.cluster.produce.sleep(REPORTS, has_drafts);
+            let taken = self.pending.under_way();
+            let has_work = || self.reports.take_call() || unacked() > taken;
+            self.cluster.produce.sleep(IDLE, has_work);
         }
     }
 
@@ -294,17 +279,17 @@ impl Producer {
             .map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
     }
 
-    /// Serves librdkafka's events; whether a delivery report was among them.
-    fn take_reports(&mut self) -> bool {
-        let mut before = usize::MAX;
+    /// Serves librdkafka's events, delivery reports above all.
+    fn take_reports(&mut self) {
+        self.reports.take_call();
         loop {
-            // One event a call, and no way to learn whether there was one but by what it left.
+            // One event a call, and no way to learn whether there was one but by what it left. To
+            // the last: only a queue that was empty calls.
+            let before = self.reports.served();
             self.producer.poll(Duration::ZERO);
-            let now = self.reports.len();
-            if now == before || (before == usize::MAX && now == 0) {
+            if self.reports.served() == before {
                 break;
             }
-            before = now;
         }
         self.reports.swap(&mut self.deliveries);
         let reported = !self.deliveries.is_empty();
@@ -316,7 +301,6 @@ impl Producer {
         }
         let is_ready = self.reports.is_initialised();
         self.cluster.is_producer_ready.store(is_ready, Ordering::Release);
-        reported
     }
 
     /// Makes a new producer where the old one can do nothing more.
@@ -370,11 +354,17 @@ impl Producer {
 }
 
 fn connect(
-    cluster: &Client,
+    cluster: &Arc<Client>,
     batch_bytes: u32,
-) -> Result<(BaseProducer<ProduceContext>, Arc<Reports>), Refusal> {
+) -> Result<(WakingProducer<ProduceContext>, Arc<Reports>), Refusal> {
     let context = ProduceContext::default();
     let reports = Arc::clone(&context.shared);
-    let producer = cluster.settings.producer(batch_bytes).create_with_context(context)?;
-    Ok((producer, reports))
+    let producer: BaseProducer<_> =
+        cluster.settings.producer(batch_bytes).create_with_context(context)?;
+    let (called, sleeper) = (Arc::clone(&reports), Arc::clone(cluster));
+    let wake = move || {
+        called.call();
+        sleeper.produce.wake();
+    };
+    Ok((WakingProducer::new(producer, wake), reports))
 }
