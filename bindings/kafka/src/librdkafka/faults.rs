@@ -36,6 +36,8 @@ pub(super) fn fault_of_code(code: Code) -> Fault {
         | Code::WaitCache
         | Code::Retry
         | Code::BrokerDestroy
+        // A broker that is no longer one of the cluster, with a request under way to it.
+        | Code::DestroyBroker
         | Code::UnknownBroker => Fault::Unavailable,
         Code::ClusterAuthorizationFailed => Fault::Refused("CLUSTER_AUTHORIZATION_FAILED"),
         Code::NotEnoughReplicas => Fault::Refused("NOT_ENOUGH_REPLICAS"),
@@ -43,7 +45,10 @@ pub(super) fn fault_of_code(code: Code) -> Fault {
         Code::PolicyViolation => Fault::Refused("POLICY_VIOLATION"),
         Code::InvalidRecord => Fault::Refused("INVALID_RECORD"),
         Code::PurgeQueue | Code::PurgeInflight => Fault::Refused("the producer was started anew"),
-        _ => Fault::Refused("UNKNOWN_SERVER_ERROR"),
+        _ => {
+            tracing::debug!(event = "kafka.client.refusal", ?code);
+            Fault::Refused("UNKNOWN_SERVER_ERROR")
+        }
     }
 }
 
@@ -53,4 +58,17 @@ pub(super) type Refusal = Box<KafkaError>;
 /// The fault that an error amounts to.
 pub(super) fn fault_of(error: &KafkaError) -> Fault {
     error.rdkafka_error_code().map_or(Fault::Unavailable, fault_of_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else clients would be refused because a broker was restarted.
+    #[test]
+    fn a_broker_that_goes_is_waited_for() {
+        for code in [Code::DestroyBroker, Code::BrokerTransportFailure, Code::LeaderNotAvailable] {
+            assert_eq!(fault_of_code(code), Fault::Unavailable, "{code:?}");
+        }
+    }
 }
