@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
@@ -26,8 +27,10 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
@@ -51,7 +54,11 @@ import org.apache.kafka.common.utils.Utils;
  *       [[NAME, VALUE]]}]}: answered when all are written by acks=all
  *   <li>{"do": "read", "topics": [NAME], "at_least": N, "timeout_ms": M}: everything from the
  *       first offset to the end at the time of the question, and on until there are N records or M
- *       has passed
+ *       has passed; a line for each, and one with "end"
+ *   <li>{"do": "partition", "topic": NAME, "partition": N}: its leader (-1: none), the replica that
+ *       is preferred as the leader, and how many are in sync
+ *   <li>{"do": "controller"}: the node that leads the quorum of controllers
+ *   <li>{"do": "elect"}: gives all partitions to their preferred leaders
  * </ul>
  */
 public final class Records {
@@ -109,7 +116,14 @@ public final class Records {
                         case "delete" -> admin.deleteTopics(names(command)).all().get();
                         case "topics" -> answer.set("topics", JSON.valueToTree(admin.listTopics().names().get()));
                         case "produce" -> answer.set("offsets", produce(command));
-                        case "read" -> answer.set("records", read(consumer, command));
+                        case "read" -> {
+                            read(consumer, command, out);
+                            answer.put("end", true);
+                        }
+                        case "partition" -> answer.setAll(partition(command));
+                        case "controller" ->
+                            answer.put("controller", admin.describeMetadataQuorum().quorumInfo().get().leaderId());
+                        case "elect" -> admin.electLeaders(ElectionType.PREFERRED, null).partitions().get();
                         default -> throw new IllegalArgumentException("unknown command: " + line);
                     }
                 } catch (Exception e) {
@@ -136,7 +150,11 @@ public final class Records {
         for (JsonNode topic : command.get("topics")) {
             Map<String, String> config = new HashMap<>();
             topic.get("config").properties().forEach(e -> config.put(e.getKey(), e.getValue().asText()));
-            topics.add(new NewTopic(topic.get("name").asText(), topic.get("partitions").asInt(), (short) 1)
+            // As many replicas as the brokers have it by default.
+            topics.add(new NewTopic(
+                            topic.get("name").asText(),
+                            Optional.of(topic.get("partitions").asInt()),
+                            Optional.empty())
                     .configs(config));
         }
         admin.createTopics(topics).all().get();
@@ -176,7 +194,23 @@ public final class Records {
         return offsets;
     }
 
-    private static ArrayNode read(KafkaConsumer<byte[], byte[]> consumer, JsonNode command) {
+    private ObjectNode partition(JsonNode command) throws Exception {
+        String topic = command.get("topic").asText();
+        TopicPartitionInfo info = admin.describeTopics(List.of(topic))
+                .allTopicNames()
+                .get()
+                .get(topic)
+                .partitions()
+                .get(command.get("partition").asInt());
+        ObjectNode node = JSON.createObjectNode();
+        node.put("leader", info.leader() == null ? -1 : info.leader().id());
+        node.put("preferred", info.replicas().get(0).id());
+        node.put("in_sync", info.isr().size());
+        return node;
+    }
+
+    private static void read(KafkaConsumer<byte[], byte[]> consumer, JsonNode command, PrintWriter out)
+            throws IOException {
         List<TopicPartition> partitions = new ArrayList<>();
         Map<String, Integer> counts = new HashMap<>();
         for (String topic : names(command)) {
@@ -191,18 +225,18 @@ public final class Records {
         Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
         int wanted = command.path("at_least").asInt(0);
         long deadline = System.nanoTime() + command.path("timeout_ms").asLong(10_000) * 1_000_000;
-        ArrayNode records = JSON.createArrayNode();
+        int records = 0;
         while (System.nanoTime() < deadline) {
-            boolean complete = records.size() >= wanted
+            boolean complete = records >= wanted
                     && ends.entrySet().stream().allMatch(end -> consumer.position(end.getKey()) >= end.getValue());
             if (complete) {
                 break;
             }
             for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(100))) {
-                records.add(describe(record, counts.get(record.topic())));
+                out.println(JSON.writeValueAsString(describe(record, counts.get(record.topic()))));
+                records++;
             }
         }
-        return records;
     }
 
     private static ObjectNode describe(ConsumerRecord<byte[], byte[]> record, int partitions) {

@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) messages: String,
     /// More Kafka topics to create.
     pub(crate) topics: Vec<&'static str>,
+    /// Lines of the options of the kafka client, indented by six.
+    pub(crate) kafka: String,
 }
 
 impl Setup {
@@ -55,6 +57,7 @@ impl Setup {
             routes: String::new(),
             messages: "@messages".to_owned(),
             topics: Vec::new(),
+            kafka: "      servers: [\"${{env.KAFKA_BOOTSTRAP_SERVER}}\"]\n".to_owned(),
         }
     }
 
@@ -75,7 +78,7 @@ impl Setup {
 
     /// The text of the file, before topic names are put in.
     pub(crate) fn yaml(&self) -> String {
-        let Self { ports, mqtt, messages, .. } = self;
+        let Self { ports, mqtt, messages, kafka, .. } = self;
         let routes = match &*self.routes {
             "" => String::new(),
             routes => format!("    routes:\n{routes}"),
@@ -120,9 +123,7 @@ bindings:
     type: kafka
     kind: client
     options:
-      servers:
-        - ${{{{env.KAFKA_BOOTSTRAP_SERVER}}}}
-"
+{kafka}"
         )
     }
 

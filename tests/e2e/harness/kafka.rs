@@ -78,7 +78,12 @@ impl Records {
         assert!(class_path.status.success(), "{}", String::from_utf8_lossy(&class_path.stderr));
         let class_path = String::from_utf8(class_path.stdout).unwrap();
         let mut program = Command::new("java")
-            .args(["-Xmx256m", "-XX:+UseSerialGC", "-Dkafka.log.level=OFF"])
+            .args([
+                "-Xmx256m",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-Dkafka.log.level=OFF",
+            ])
             .args(["-cp", class_path.trim()])
             .arg(root().join("tests/clients/Records.java"))
             .arg(address)
@@ -227,11 +232,14 @@ impl Topics {
             return read_embedded(&directory.path().join("log"), &self.name(name), at_least);
         }
         let millis = u64::try_from(PATIENCE.as_millis()).unwrap();
-        let answer = self.ask(
+        let mut answer = self.ask(
             json!({"do": "read", "topics": [self.name(name)], "at_least": at_least, "timeout_ms": millis}),
         );
-        let records: Vec<Record> =
-            answer["records"].as_array().unwrap().iter().map(record).collect();
+        let mut records = Vec::new();
+        while answer.get("end").is_none() {
+            records.push(record(&answer));
+            answer = self.answer("read");
+        }
         assert!(
             records.len() >= at_least,
             "waited {PATIENCE:?} for {at_least} records in {name}; there are {records:?}"
@@ -258,11 +266,20 @@ impl Topics {
         self.ask(json!({"do": "produce", "records": [record]}));
     }
 
-    fn ask(&mut self, command: Value) -> Value {
+    /// Sends a command of `Records.java`; its answer.
+    pub(crate) fn ask(&mut self, command: Value) -> Value {
         let Place::Kafka(connection) = &mut self.place else {
             panic!("{command} is for Kafka's own client");
         };
         writeln!(connection.get_mut(), "{command}").unwrap();
+        self.answer(&command.to_string())
+    }
+
+    /// The next line of an answer to `command`.
+    fn answer(&mut self, command: &str) -> Value {
+        let Place::Kafka(connection) = &mut self.place else {
+            panic!("{command} is for Kafka's own client");
+        };
         let mut line = String::new();
         connection
             .read_line(&mut line)
