@@ -14,7 +14,11 @@
 # Needs Java 17+ and Maven (Debian: openjdk-17-jre-headless, maven); the jars come through Maven
 # once, into $KAFKA_LIBS (default: ~/.cache/zilla/kafka/VERSION).
 # Environment: KAFKA_HEAP (default 512m), KAFKA_EXTRA (lines for server.properties, the last word on each
-# property; read at every start).
+# property; read at every start), KAFKA_CLUSTER_ID (of a DIR that is new; else a random one).
+#
+# Several nodes of one cluster: a DIR each, the same KAFKA_CLUSTER_ID, and in KAFKA_EXTRA the node.id,
+# all controller.quorum.voters, and the listeners that they name. Start them side by side: the first
+# answers when most of the voters run.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' "$here/pom.xml")
@@ -101,8 +105,9 @@ start() {
   if answers "$port"; then fail "port $port is taken by another program; stop it, or delete $dir to begin anew on another port"; fi
   configure "$dir" "$port" "$controller"
   if [ ! -e "$dir/data/meta.properties" ]; then
-    java_run 256m kafka.tools.StorageTool format --cluster-id "$(java_run 64m kafka.tools.StorageTool random-uuid)" \
-      --config "$dir/server.properties" > "$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 1; }
+    local id=${KAFKA_CLUSTER_ID:-$(java_run 64m kafka.tools.StorageTool random-uuid)}
+    java_run 256m kafka.tools.StorageTool format --cluster-id "$id" --config "$dir/server.properties" \
+      > "$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 1; }
   fi
   if [ -e "$dir/kafka.log" ]; then mv "$dir/kafka.log" "$dir/kafka.log.before"; fi
   # A session of its own: Ctrl-C in the terminal must reach who uses the broker first.
@@ -143,5 +148,5 @@ case "${1:-} $#" in
   "kill 2") finish "$2" KILL ;;
   "classpath 1") fetch; echo "$here:$libs/*" ;;
   "cli "*) fetch; shift; java_run 256m -Dkafka.log.level=WARN "$@" ;;
-  *) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use crate::harness::{Engine, PATIENCE, Records, Setup, Topics, free_port, root};
 use crate::proxy::Proxy;
 
+/// The id of each cluster: none of them hears of another.
+const CLUSTER_ID: &str = "ZmF1bHRzLW9uLWthZmthIQ";
+
 /// A broker whose data and port outlive its process.
 pub(crate) struct Broker {
     /// Where clients of this test find it, host:port.
@@ -55,13 +58,19 @@ impl Broker {
         (broker, proxy)
     }
 
-    fn new(port: u16, extra: String) -> Self {
+    /// One that listens at `port` with these further settings, in which `CONTROLLER_PORT` stands for
+    /// the port of its controller.
+    pub(crate) fn new(port: u16, extra: String) -> Self {
+        Self::with_controller(port, free_port(), &extra)
+    }
+
+    /// As [`Broker::new`], with this port of its controller.
+    pub(crate) fn with_controller(port: u16, controller: u16, extra: &str) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let name =
             format!("faults-kafka-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&directory).unwrap();
-        let controller = free_port();
         std::fs::write(directory.join("ports"), format!("{port} {controller}\n")).unwrap();
         Self {
             address: format!("127.0.0.1:{port}"),
@@ -75,16 +84,37 @@ impl Broker {
 
     /// Starts it with the data that it has, and returns when it answers.
     pub(crate) fn restart(&mut self) {
-        let mut guard = script(&["run", self.directory.to_str().unwrap()])
+        self.launch();
+        self.await_answer();
+    }
+
+    /// Starts it, and returns at once.
+    pub(crate) fn launch(&mut self) {
+        let guard = script(&["run", self.directory.to_str().unwrap()])
             .env("KAFKA_EXTRA", &self.extra)
+            .env("KAFKA_CLUSTER_ID", CLUSTER_ID)
+            .env("KAFKA_HEAP", "256m")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("start scripts/kafka/kafka.sh");
-        let mut line = String::new();
-        BufReader::new(guard.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "Kafka did not start; see what kafka.sh says above");
         self.guard = Some(guard);
+    }
+
+    /// Returns when it answers after [`Broker::launch`].
+    pub(crate) fn await_answer(&mut self) {
+        let output = self.guard.as_mut().unwrap().stdout.take().unwrap();
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "Kafka did not start; see what kafka.sh says above");
+    }
+
+    /// Ends it as an operator does: it hands over what it leads.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            let _ = guard.wait();
+        }
     }
 
     /// Ends it as `kill -9` does.
@@ -183,6 +213,10 @@ impl Drop for Broker {
 
 fn script(arguments: &[&str]) -> Command {
     let mut command = Command::new("bash");
-    command.arg(root().join("scripts/kafka/kafka.sh")).args(arguments);
+    command
+        .arg(root().join("scripts/kafka/kafka.sh"))
+        .args(arguments)
+        // Started often, and never busy for long: half of the start is the second compiler's.
+        .env("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1");
     command
 }

@@ -22,11 +22,12 @@ mod broker;
 mod checker;
 mod descriptors;
 #[path = "../e2e/harness/mod.rs"]
-#[expect(dead_code, unused_imports, unused_macros, reason = "the end-to-end tests use the rest")]
+#[expect(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
 mod harness;
 mod network;
 mod outage;
 mod proxy;
+mod quorum;
 mod reader;
 mod start;
 mod topics;
