@@ -5,6 +5,8 @@
 mod calls;
 mod lane;
 mod lease;
+#[cfg(feature = "rdkafka")]
+mod permission;
 mod topic;
 
 use std::collections::HashMap;
@@ -19,6 +21,8 @@ pub(crate) use calls::{Calls, Sleeper};
 pub(crate) use lane::{Answer, Lane};
 pub use lease::Lease;
 pub(crate) use lease::{Opening, spawn};
+#[cfg(feature = "rdkafka")]
+pub(crate) use permission::Permission;
 pub(crate) use topic::{Partition, Reading, TableCounts, Topic};
 
 /// Records that may be unacknowledged, over all workers.
@@ -50,6 +54,7 @@ pub struct Cluster {
     pub(crate) record_bytes: AtomicU32,
     pub(crate) unacked_records: AtomicUsize,
     unacked_bytes: AtomicUsize,
+    /// Whether it has its id, or it is known that it gets none.
     pub(crate) is_producer_ready: AtomicBool,
     pub(crate) are_limits_known: AtomicBool,
     pub(crate) has_answered: AtomicBool,

@@ -7,6 +7,8 @@ use engine::shared::{Lock, Log, Signal, Table};
 use engine::telemetry::Counter;
 use kafka_plane::{Batch, BatchBuilder, Fault, Record};
 
+#[cfg(feature = "rdkafka")]
+use super::Permission;
 use super::{Answer, Lane};
 
 /// What a topic is read as. A topic is read once, so it is one of both.
@@ -29,6 +31,9 @@ pub(crate) struct Partition {
     pub(crate) log: Log<Batch>,
     position: AtomicI64,
     known_end: AtomicI64,
+    /// Whether Kafka lets it be read.
+    #[cfg(feature = "rdkafka")]
+    pub(crate) reads: Permission,
 }
 
 impl Partition {
@@ -38,6 +43,8 @@ impl Partition {
             log: Log::new(start, bound),
             position: AtomicI64::new(start),
             known_end: AtomicI64::new(start),
+            #[cfg(feature = "rdkafka")]
+            reads: Permission::default(),
         })
     }
 
@@ -80,6 +87,9 @@ pub(crate) struct Topic {
     pub(crate) id: u32,
     /// The last record of each key, where the topic is read as a table.
     pub(crate) table: Table<Batch>,
+    /// Whether Kafka lets it be appended to.
+    #[cfg(feature = "rdkafka")]
+    pub(crate) writes: Permission,
     reading: AtomicU8,
     /// Whether it holds the last record of each key, though it is not read.
     is_state: AtomicBool,
@@ -99,6 +109,8 @@ impl Topic {
             name,
             id,
             table: Table::default(),
+            #[cfg(feature = "rdkafka")]
+            writes: Permission::default(),
             reading: AtomicU8::new(Reading::No as u8),
             is_state: AtomicBool::new(false),
             count: AtomicU32::new(0),
@@ -162,6 +174,21 @@ impl Topic {
     /// Why it is not served, where it is not.
     pub(crate) fn fault(&self) -> Option<Fault> {
         *self.fault.lock()
+    }
+
+    /// Why nothing is appended to it, where nothing is.
+    pub(crate) fn append_fault(&self) -> Option<Fault> {
+        #[cfg(feature = "rdkafka")]
+        if self.writes.is_denied() {
+            return Some(Fault::NotAuthorized);
+        }
+        self.fault()
+    }
+
+    /// Whether Kafka refused to let it be read when it was asked last.
+    #[cfg(feature = "rdkafka")]
+    pub(crate) fn are_reads_denied(&self) -> bool {
+        self.partitions().iter().any(|partition| partition.reads.is_doubtful())
     }
 
     /// Sets or clears the fault; whether that changed anything.

@@ -1,5 +1,6 @@
 //! What librdkafka's clients tell beside their results.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use engine::shared::Lock;
@@ -34,13 +35,22 @@ fn tell(client: &'static str, level: RDKafkaLogLevel, facility: &str, message: &
 /// itself does not name.
 #[derive(Default)]
 pub(super) struct AdminContext {
-    reason: Lock<String>,
+    last: Lock<Trouble>,
+}
+
+/// Why a cluster cannot be used.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trouble {
+    /// As librdkafka says it.
+    pub(super) reason: String,
+    /// Whether a broker refused our credentials.
+    pub(super) is_unauthenticated: bool,
 }
 
 impl AdminContext {
     /// Why the cluster could not be used when that was said last.
-    pub(super) fn reason(&self) -> String {
-        self.reason.lock().clone()
+    pub(super) fn trouble(&self) -> Trouble {
+        self.last.lock().clone()
     }
 }
 
@@ -52,11 +62,12 @@ impl ClientContext for AdminContext {
     // Failing calls say it too, and those are told once a cause.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(event = "kafka.client.error", client = "admin", %error, "{reason}");
-        let mut last = self.reason.lock();
+        let mut last = self.last.lock();
+        let code = error.rdkafka_error_code();
         // That all brokers are down follows from what was said of each before.
-        let is_sum = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        if !is_sum || last.is_empty() {
-            reason.clone_into(&mut last);
+        if code != Some(RDKafkaErrorCode::AllBrokersDown) || last.reason.is_empty() {
+            reason.clone_into(&mut last.reason);
+            last.is_unauthenticated = code == Some(RDKafkaErrorCode::Authentication);
         }
     }
 }
@@ -101,14 +112,13 @@ impl ConsumerContext for FetchContext {}
 pub(super) struct Delivery {
     pub(super) opaque: usize,
     pub(super) error: Option<RDKafkaErrorCode>,
-    /// The topic of a record that failed.
+    /// The topic, of a record that failed or where that was asked for.
     pub(super) topic: Option<Box<str>>,
 }
 
 /// The context of the producer: collects delivery reports for the thread that polls.
-#[derive(Default)]
 pub(super) struct ProduceContext {
-    pub(super) shared: std::sync::Arc<Reports>,
+    pub(super) shared: Arc<Reports>,
 }
 
 /// Delivery reports, and whether the producer has its id.
@@ -118,9 +128,15 @@ pub(super) struct Reports {
     is_initialised: AtomicBool,
     has_call: AtomicBool,
     served: AtomicUsize,
+    /// See [`super::Client`].
+    are_named: Arc<AtomicBool>,
 }
 
 impl Reports {
+    pub(super) fn new(are_named: &Arc<AtomicBool>) -> Self {
+        Self { are_named: Arc::clone(are_named), ..Self::default() }
+    }
+
     /// Takes the reports by exchanging them for `empty`.
     pub(super) fn swap(&self, empty: &mut Vec<Delivery>) {
         std::mem::swap(&mut *self.deliveries.lock(), empty);
@@ -172,8 +188,9 @@ impl ProducerContext<NoCustomPartitioner> for ProduceContext {
                 (message, Some(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)))
             }
         };
-        let topic = error.map(|_| message.topic().into());
         self.shared.served.fetch_add(1, Ordering::Relaxed);
+        let is_named = error.is_some() || self.shared.are_named.load(Ordering::Relaxed);
+        let topic = is_named.then(|| message.topic().into());
         self.shared.deliveries.lock().push(Delivery { opaque, error, topic });
     }
 }

@@ -10,7 +10,8 @@ pub(super) fn fault_of_code(code: Code) -> Fault {
         | Code::UnknownTopicOrPartition
         | Code::UnknownPartition
         | Code::UnknownTopicId => Fault::UnknownTopic,
-        Code::TopicAuthorizationFailed => Fault::NotAuthorized,
+        // The latter where the principal may write to no topic at all.
+        Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => Fault::NotAuthorized,
         Code::MessageSizeTooLarge => Fault::TooLarge,
         Code::BrokerTransportFailure
         | Code::AllBrokersDown
@@ -39,11 +40,12 @@ pub(super) fn fault_of_code(code: Code) -> Fault {
         // A broker that is no longer one of the cluster, with a request under way to it.
         | Code::DestroyBroker
         | Code::UnknownBroker => Fault::Unavailable,
-        Code::ClusterAuthorizationFailed => Fault::Refused("CLUSTER_AUTHORIZATION_FAILED"),
         Code::NotEnoughReplicas => Fault::Refused("NOT_ENOUGH_REPLICAS"),
         Code::NotEnoughReplicasAfterAppend => Fault::Refused("NOT_ENOUGH_REPLICAS_AFTER_APPEND"),
         Code::PolicyViolation => Fault::Refused("POLICY_VIOLATION"),
         Code::InvalidRecord => Fault::Refused("INVALID_RECORD"),
+        Code::OutOfOrderSequenceNumber => Fault::Refused("OUT_OF_ORDER_SEQUENCE_NUMBER"),
+        Code::UnknownProducerId => Fault::Refused("UNKNOWN_PRODUCER_ID"),
         Code::PurgeQueue | Code::PurgeInflight => Fault::Refused("the producer was started anew"),
         _ => {
             tracing::debug!(event = "kafka.client.refusal", ?code);

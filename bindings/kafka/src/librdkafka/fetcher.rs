@@ -9,11 +9,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::acl::Operation;
 use super::context::FetchContext;
 use super::faults::Refusal;
 use super::offsets::index;
 use super::reader::{Counts, Reader};
-use super::{Client, Trouble};
+use super::{Client, Trouble, TroubleKind};
 use crate::cluster::{Partition, Topic};
 
 /// How long the thread sleeps at most, so that librdkafka's own events are served.
@@ -102,9 +103,19 @@ impl Fetcher {
             if drained.advanced && !touched.iter().any(|topic| Arc::ptr_eq(topic, &reader.topic)) {
                 touched.push(Arc::clone(&reader.topic));
             }
+            if drained.is_served && reader.partition.reads.grant() {
+                self.note_granted(&reader.topic);
+            }
             if let Some(error) = drained.error {
                 self.report(reader, &error);
             }
+        }
+    }
+
+    /// A partition is read that Kafka did not let be read before.
+    fn note_granted(&self, topic: &Topic) {
+        if !topic.are_reads_denied() {
+            self.cluster.tell_granted(Operation::Read, topic);
         }
     }
 
@@ -117,9 +128,13 @@ impl Fetcher {
             %error,
         );
         let (topic, partition) = (Arc::clone(&reader.topic), reader.partition.index);
-        // librdkafka looks for no other offset by itself.
-        let is_stopped = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset);
-        self.cluster.troubles.lock().push(Trouble { topic, partition, is_stopped });
+        let kind = match error.rdkafka_error_code() {
+            // librdkafka looks for no other offset by itself.
+            Some(RDKafkaErrorCode::AutoOffsetReset) => TroubleKind::Stopped,
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => TroubleKind::Denied,
+            _ => TroubleKind::Passing,
+        };
+        self.cluster.troubles.lock().push(Trouble { topic, partition, kind });
         self.cluster.admin.sleeper.wake();
     }
 

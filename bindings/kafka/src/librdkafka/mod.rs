@@ -1,6 +1,7 @@
 //! The back end that is Kafka: one consumer that reads all topics in use, one producer, one client
 //! that asks for metadata and offsets, each on one thread beside librdkafka's own.
 
+mod acl;
 mod admin;
 mod context;
 mod eof;
@@ -14,7 +15,7 @@ mod reader;
 mod settings;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::shared::{Lock, Store};
 use engine::telemetry::Metrics;
@@ -59,6 +60,7 @@ fn start(cluster: &Arc<Cluster>, settings: &Settings) -> Result<(), String> {
         settings: settings.clone(),
         fetch,
         troubles: Lock::default(),
+        are_reports_named: Arc::default(),
     });
     let refused = |error: Refusal| format!("librdkafka refuses the settings: {error}");
     let admin = admin::Admin::new(Arc::clone(&client)).map_err(refused)?;
@@ -77,6 +79,9 @@ struct Client {
     fetch: Calls<fetcher::Job>,
     /// What the fetcher tells the admin thread, which is woken for it.
     troubles: Lock<Vec<Trouble>>,
+    /// Whether delivery reports are to name the topic of records that were delivered, too: while
+    /// Kafka refused some topic's.
+    are_reports_named: Arc<AtomicBool>,
 }
 
 impl std::ops::Deref for Client {
@@ -91,17 +96,23 @@ impl std::ops::Deref for Client {
 struct Trouble {
     topic: Arc<Topic>,
     partition: u32,
-    is_stopped: bool,
+    kind: TroubleKind,
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TroubleKind {
+    /// librdkafka tries on by itself.
+    Passing,
+    /// librdkafka reads on only when it is told where.
+    Stopped,
+    /// This principal may not read it. librdkafka tries on, and says so once.
+    Denied,
 }
 
 impl Client {
     /// The largest batch that every topic takes, bytes; librdkafka's default if that is less.
     fn batch_bytes(&self) -> u32 {
         self.record_bytes.load(Ordering::Relaxed).min(BATCH_BYTES)
-    }
-
-    /// The address that messages to people name.
-    fn address(&self) -> &str {
-        self.settings.servers.first().map_or("", String::as_str)
     }
 }

@@ -1,12 +1,15 @@
 //! Appends under way: who is to be told, and what is still missing.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use engine::telemetry::Counter;
 use kafka_plane::Fault;
+use rdkafka::error::RDKafkaErrorCode;
 use slab::Slab;
 
 use super::Client;
+use super::acl::Operation;
 use super::context::Delivery;
 use super::faults::fault_of_code;
 use crate::cluster::{Answer, Lane};
@@ -113,11 +116,18 @@ impl Pending {
             None => {
                 self.records.increment();
                 self.last_fault = None;
+                if let Some(name) = &delivery.topic {
+                    self.note_granted(name);
+                }
                 self.finish(delivery.opaque, None);
             }
             Some(code) => {
                 let fault = fault_of_code(code);
-                self.tell(fault, delivery.topic.as_deref().unwrap_or_default());
+                let topic = delivery.topic.as_deref().unwrap_or_default();
+                if code == RDKafkaErrorCode::TopicAuthorizationFailed {
+                    self.cluster.deny_writes(&self.cluster.topic(topic));
+                }
+                self.tell(fault, topic);
                 self.finish(delivery.opaque, Some(fault));
             }
         }
@@ -132,13 +142,26 @@ impl Pending {
     /// Counts a refusal, and says it where it differs from the one before.
     fn tell(&mut self, fault: Fault, topic: &str) {
         self.refused.increment();
-        if self.last_fault.replace(fault) != Some(fault) {
+        let is_new = self.last_fault.replace(fault) != Some(fault);
+        // Of a topic that is denied an event has said more.
+        if is_new && fault != Fault::NotAuthorized {
             tracing::error!(
                 event = "kafka.append.refused",
                 cluster = %self.cluster.name,
                 topic,
                 "{fault}; further records refused alike are only counted",
             );
+        }
+    }
+
+    /// A record of a topic was delivered, while some topic's were refused.
+    fn note_granted(&self, topic: &str) {
+        let topic = self.cluster.topic(topic);
+        if topic.writes.grant() {
+            self.cluster.tell_granted(Operation::Write, &topic);
+            let topics = self.cluster.all_topics();
+            let is_any_denied = topics.iter().any(|topic| topic.writes.is_doubtful());
+            self.cluster.are_reports_named.store(is_any_denied, Ordering::Relaxed);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::runtime::Clock;
 use engine::telemetry::Counter;
@@ -32,6 +32,9 @@ const LOOKING: Duration = Duration::from_millis(2);
 /// How long a topic's partitions may take to be told, where librdkafka's view is older than ours.
 const METADATA: Duration = Duration::from_secs(1);
 
+/// How long a producer is used at least before a new one takes its place.
+const RENEW: Duration = Duration::from_secs(1);
+
 /// The thread's state.
 pub(super) struct Producer {
     cluster: Arc<Client>,
@@ -53,6 +56,10 @@ pub(super) struct Producer {
     /// Records that were taken in this round.
     taken: u32,
     bursts: Counter,
+    renewals: Counter,
+    made_at: Instant,
+    /// Why the last producer could do nothing more, until the present one has its id.
+    fatal: Option<RDKafkaErrorCode>,
     /// The largest batch that the producer was told to make.
     batch_bytes: u32,
 }
@@ -65,6 +72,7 @@ impl Producer {
         let pace = Pace::new(cluster.settings.batching.collect, clock.now());
         let pending = Pending::new(&cluster);
         let bursts = cluster.counter("bursts_appended");
+        let renewals = cluster.counter("producers_renewed");
         Ok(Self {
             cluster,
             producer,
@@ -78,9 +86,12 @@ impl Producer {
             keyless: 0,
             deliveries: Vec::new(),
             pace,
-            clock,
             taken: 0,
             bursts,
+            renewals,
+            made_at: clock.now(),
+            clock,
+            fatal: None,
             batch_bytes,
         })
     }
@@ -91,14 +102,13 @@ impl Producer {
         let mut spare = Burst::default();
         while !cluster.is_stopped() {
             self.take_lanes(&mut spare);
-            let fits = self.fits_batches();
+            let fits = self.is_usable() && self.fits_batches();
             if fits {
                 self.take_bursts(&mut spare);
                 self.take_waiting();
             }
             self.take_reports();
             self.ask_for_id();
-            self.renew_if_fatal();
             self.pending.answer();
             self.sleep(fits);
         }
@@ -241,9 +251,19 @@ impl Producer {
             self.keyless
         });
         let partition = partition_of(hash, count);
+        if topic.writes.is_denied() {
+            return self.pending.refuse(opaque, Fault::NotAuthorized, &topic.name);
+        }
         let mut result = self.hand_over(topic, partition, record, opaque);
-        if result == Err(RDKafkaErrorCode::UnknownPartition) {
-            // Partitions were added, and librdkafka has not looked since.
+        let is_outdated = match result {
+            // Partitions were added.
+            Err(RDKafkaErrorCode::UnknownPartition) => true,
+            // It was refused before, and perhaps is no longer.
+            Err(RDKafkaErrorCode::TopicAuthorizationFailed) => topic.writes.is_doubtful(),
+            _ => false,
+        };
+        if is_outdated {
+            // librdkafka has not looked since.
             self.producer.client().fetch_metadata(Some(&topic.name), METADATA).ok();
             result = self.hand_over(topic, partition, record, opaque);
         }
@@ -299,20 +319,43 @@ impl Producer {
         if reported && self.cluster.has_room() {
             self.lanes.iter().for_each(|lane| lane.offer_room());
         }
-        let is_ready = self.reports.is_initialised();
+        // One that failed is no more ready when it is waited for.
+        let is_ready = self.reports.is_initialised() || self.fatal.is_some();
         self.cluster.is_producer_ready.store(is_ready, Ordering::Release);
     }
 
-    /// Makes a new producer where the old one can do nothing more.
-    fn renew_if_fatal(&mut self) {
-        let Some((code, reason)) = self.producer.client().fatal_error() else { return };
-        tracing::error!(
-            event = "kafka.producer.renewed",
-            cluster = %self.cluster.name,
-            ?code,
-            "{reason}",
-        );
+    /// Whether the producer can do anything. One that cannot is replaced, after a while.
+    fn is_usable(&mut self) -> bool {
+        let Some((code, reason)) = self.producer.client().fatal_error() else {
+            if self.reports.is_initialised()
+                && self.fatal.take() == Some(RDKafkaErrorCode::ClusterAuthorizationFailed)
+            {
+                // Something may be written again: what, is seen when it is.
+                for topic in self.cluster.all_topics() {
+                    topic.writes.forget();
+                }
+            }
+            return true;
+        };
+        if self.fatal.replace(code) != Some(code) {
+            tracing::error!(
+                event = "kafka.producer.failed",
+                cluster = %self.cluster.name,
+                ?code,
+                "{reason}; what is under way is refused, and a new producer takes its place",
+            );
+        }
+        if code == RDKafkaErrorCode::ClusterAuthorizationFailed {
+            // Kafka gives an id to whom it lets write to any topic.
+            let topics = self.cluster.all_topics();
+            topics.iter().for_each(|topic| self.cluster.deny_writes(topic));
+        }
+        if self.clock.now().saturating_duration_since(self.made_at) < RENEW {
+            return false;
+        }
+        self.renewals.increment();
         self.renew();
+        false
     }
 
     /// Whether every topic takes a batch of the size that the producer makes. Kafka refuses a
@@ -336,9 +379,12 @@ impl Producer {
                 self.has_asked_for_id = false;
                 let old = std::mem::replace(&mut self.reports, reports);
                 old.swap(&mut self.deliveries);
-                for delivery in self.deliveries.drain(..) {
+                for mut delivery in self.deliveries.drain(..) {
+                    // What it held had the same end as what it sent.
+                    delivery.error = delivery.error.map(|error| self.fatal.unwrap_or(error));
                     self.pending.settle(&delivery);
                 }
+                self.made_at = self.clock.now();
                 self.batch_bytes = batch_bytes;
             }
             Err(error) => {
@@ -357,8 +403,8 @@ fn connect(
     cluster: &Arc<Client>,
     batch_bytes: u32,
 ) -> Result<(WakingProducer<ProduceContext>, Arc<Reports>), Refusal> {
-    let context = ProduceContext::default();
-    let reports = Arc::clone(&context.shared);
+    let reports = Arc::new(Reports::new(&cluster.are_reports_named));
+    let context = ProduceContext { shared: Arc::clone(&reports) };
     let producer: BaseProducer<_> =
         cluster.settings.producer(batch_bytes).create_with_context(context)?;
     let (called, sleeper) = (Arc::clone(&reports), Arc::clone(cluster));

@@ -42,6 +42,8 @@ pub(super) struct Reader {
 pub(super) struct Drained {
     /// Whether a batch was appended or the end moved.
     pub(super) advanced: bool,
+    /// Whether Kafka let the partition be read: there were records, or nothing more.
+    pub(super) is_served: bool,
     pub(super) error: Option<KafkaError>,
 }
 
@@ -84,7 +86,7 @@ impl Reader {
         builder: &mut BatchBuilder,
         counts: &Counts,
     ) -> Drained {
-        let mut drained = Drained { advanced: false, error: None };
+        let mut drained = Drained { advanced: false, is_served: false, error: None };
         let mut end = None;
         let mut records = 0;
         loop {
@@ -105,6 +107,7 @@ impl Reader {
                 Some(Err(error)) => drained.error = Some(error),
             }
         }
+        drained.is_served = records > 0 || end.is_some();
         if records > 0 {
             let batch = builder.finish(self.partition.index).with_read_at(self.clock.now());
             counts.records.add(i64::from(batch.len()));

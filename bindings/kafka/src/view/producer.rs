@@ -68,7 +68,7 @@ impl Producer for ProducerView {
                 return Err(Fault::TooLarge);
             }
             bytes += weight;
-            match view.topic(draft.topic).fault() {
+            match view.topic(draft.topic).append_fault() {
                 None | Some(Fault::Unavailable) => {}
                 Some(fault) => return Err(fault),
             }

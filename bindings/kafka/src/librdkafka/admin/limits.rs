@@ -8,9 +8,11 @@ use std::time::Duration;
 use kafka_plane::Fault;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::RDKafkaErrorCode;
 
 use super::Admin;
 use crate::cluster::{Topic, spawn};
+use crate::librdkafka::acl::Operation;
 use crate::librdkafka::context::AdminContext;
 use crate::librdkafka::settings::MESSAGE_MAX;
 use crate::librdkafka::{Client, DEFAULT_RECORD_BYTES, RECORD_OVERHEAD};
@@ -26,12 +28,14 @@ const NOT_COMPACTED: Fault = Fault::Refused("the cleanup.policy of the Kafka top
 struct TopicConfig {
     max_message_bytes: Option<u32>,
     cleanup_policy: Option<String>,
+    /// Whether this principal may not be told.
+    is_denied: bool,
 }
 
 impl Admin {
     /// Asks for the topics' limits where some are not known.
     pub(super) fn ask_limits(&mut self) {
-        if self.is_down || self.limits.values().all(Option::is_some) {
+        if self.down.is_some() || self.limits.values().all(Option::is_some) {
             return;
         }
         let unknown: Vec<_> = self.cluster.all_topics();
@@ -49,6 +53,7 @@ impl Admin {
         });
         for (at, topic) in unknown.iter().enumerate() {
             let config = found.get(at).cloned().unwrap_or_default();
+            self.note_denied(topic, config.is_denied);
             let limit = config.max_message_bytes.unwrap_or(DEFAULT_RECORD_BYTES);
             self.limits.insert(topic.id, Some(limit));
             self.note_policy(topic, config.cleanup_policy.as_deref());
@@ -68,9 +73,18 @@ impl Admin {
     /// Has the configuration of topics asked for again that are not served for their policy.
     pub(super) fn doubt_policies(&mut self) {
         for topic in self.cluster.all_topics() {
-            if self.policy_fault(&topic).is_some() {
+            if self.policy_fault(&topic).is_some() || self.undescribed.contains(&topic.id) {
                 self.limits.insert(topic.id, None);
             }
+        }
+    }
+
+    /// What is not told is taken for Kafka's default, and asked for again.
+    fn note_denied(&mut self, topic: &Topic, is_denied: bool) {
+        if !is_denied {
+            self.undescribed.remove(&topic.id);
+        } else if self.undescribed.insert(topic.id) {
+            self.cluster.tell_denied(Operation::DescribeConfigs, &topic.name);
         }
     }
 
@@ -104,10 +118,10 @@ impl Admin {
             cluster = %self.cluster.name,
             topic = %topic.name,
             policy = self.uncompacted.get(&topic.id),
-            "Kafka would delete what this topic must keep; make it compacted: kafka-configs \
-             --bootstrap-server {} --alter --entity-type topics --entity-name {} \
+            "Kafka would delete what this topic must keep; make it compacted: kafka-configs {} \
+             --alter --entity-type topics --entity-name {} \
              --add-config cleanup.policy=compact",
-            self.cluster.address(),
+            self.cluster.settings.bootstrap(),
             topic.name,
         );
     }
@@ -131,7 +145,12 @@ fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<Top
         TopicConfig {
             max_message_bytes: value("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
             cleanup_policy: value("cleanup.policy"),
+            is_denied: false,
         }
     };
-    Ok(results.into_iter().map(|result| result.map(config).unwrap_or_default()).collect())
+    let refused = |code| TopicConfig {
+        is_denied: code == RDKafkaErrorCode::TopicAuthorizationFailed,
+        ..TopicConfig::default()
+    };
+    Ok(results.into_iter().map(|result| result.map_or_else(refused, config)).collect())
 }

@@ -17,7 +17,7 @@ use rdkafka::consumer::BaseConsumer;
 use super::context::AdminContext;
 use super::faults::Refusal;
 use super::offsets::offsets;
-use super::{Client, Trouble};
+use super::{Client, Trouble, TroubleKind};
 use crate::cluster::{Answer, Ask, Lane, Topic};
 
 /// How often all topics are looked at again: partitions added, topics deleted.
@@ -47,11 +47,22 @@ pub(super) struct Admin {
     troubled: BTreeMap<(u32, u32), Arc<Topic>>,
     /// `max.message.bytes` by topic; `None`: not asked yet.
     limits: BTreeMap<u32, Option<u32>>,
+    /// Topics whose configuration this principal may not be told.
+    undescribed: BTreeSet<u32>,
     /// The cleanup policy of topics where it does not say compact.
     uncompacted: BTreeMap<u32, String>,
     /// Topics that are missing, which no event has named yet.
     unnamed: BTreeSet<u32>,
-    is_down: bool,
+    down: Option<Down>,
+}
+
+/// Why the cluster cannot be used at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Down {
+    /// It does not answer.
+    Unreachable,
+    /// It refuses our credentials.
+    Unauthenticated,
 }
 
 impl Admin {
@@ -65,9 +76,10 @@ impl Admin {
             missing: BTreeSet::new(),
             troubled: BTreeMap::new(),
             limits: BTreeMap::new(),
+            undescribed: BTreeSet::new(),
             uncompacted: BTreeMap::new(),
             unnamed: BTreeSet::new(),
-            is_down: false,
+            down: None,
         })
     }
 
@@ -83,8 +95,12 @@ impl Admin {
             cluster.admin.swap(&mut asks);
             self.serve(&mut asks);
             std::mem::swap(&mut *cluster.troubles.lock(), &mut troubles);
-            for Trouble { topic, partition, is_stopped } in troubles.drain(..) {
-                self.mend(&topic, partition, is_stopped);
+            for Trouble { topic, partition, kind } in troubles.drain(..) {
+                if kind == TroubleKind::Denied {
+                    self.deny_reads(&topic, partition);
+                } else {
+                    self.mend(&topic, partition, kind == TroubleKind::Stopped);
+                }
             }
             self.ask_limits();
             if self.clock.now() >= next_look {
@@ -100,10 +116,14 @@ impl Admin {
     }
 
     fn pause(&self) -> Duration {
-        let incomplete = self.is_down
+        let incomplete = self.down.is_some()
             || !self.missing.is_empty()
             || !self.troubled.is_empty()
-            || self.cluster.all_topics().iter().any(|topic| topic.count() == 0);
+            || self.cluster.all_topics().iter().any(|topic| {
+                topic.count() == 0
+                    || topic.fault() == Some(Fault::NotAuthorized)
+                    || topic.writes.is_doubtful()
+            });
         if incomplete { RETRY } else { REFRESH }
     }
 
@@ -114,6 +134,7 @@ impl Admin {
                 // The others would only wait as long.
                 return;
             }
+            topic.writes.try_again();
         }
         for ((_, partition), topic) in std::mem::take(&mut self.troubled) {
             self.mend(&topic, partition, true);
@@ -209,6 +230,9 @@ impl Admin {
     fn ready(&mut self, topic: &Arc<Topic>) -> Result<(), Fault> {
         if topic.partitions().is_empty() {
             self.resolve(topic)?;
+        }
+        if topic.are_reads_denied() {
+            return Err(Fault::NotAuthorized);
         }
         self.policy_fault(topic).map_or(Ok(()), Err)
     }

@@ -8,8 +8,10 @@ use kafka_plane::Fault;
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 
-use super::Admin;
+use super::{Admin, Down};
 use crate::cluster::{Partition, Reading, Topic};
+use crate::librdkafka::acl::Operation;
+use crate::librdkafka::context::Trouble;
 use crate::librdkafka::fetcher::Job;
 use crate::librdkafka::offsets::{offsets, partition_count};
 
@@ -110,15 +112,16 @@ impl Admin {
         }
         match fault {
             Fault::Unavailable => {}
+            Fault::NotAuthorized => self.cluster.tell_denied(Operation::Any, &topic.name),
             Fault::UnknownTopic => {
                 let policy = if topic.is_state() { " --config cleanup.policy=compact" } else { "" };
                 tracing::error!(
                     event = "kafka.topic.missing",
                     cluster = %self.cluster.name,
                     topic = %topic.name,
-                    "the topic does not exist; create it: kafka-topics --bootstrap-server {} \
+                    "the topic does not exist; create it: kafka-topics {} \
                      --create --topic {} --partitions 1{policy}",
-                    self.cluster.address(),
+                    self.cluster.settings.bootstrap(),
                     topic.name,
                 );
             }
@@ -186,6 +189,19 @@ impl Admin {
         }
     }
 
+    /// Notes that a partition may not be read, and tries again until it may.
+    pub(super) fn deny_reads(&mut self, topic: &Arc<Topic>, index: u32) {
+        let partitions = topic.partitions();
+        let Some(partition) = partitions.get(index as usize) else { return };
+        let was_denied = topic.are_reads_denied();
+        partition.reads.deny();
+        if !was_denied {
+            self.cluster.tell_denied(Operation::Read, &topic.name);
+        }
+        topic.fail_syncs(Fault::NotAuthorized);
+        self.troubled.insert((topic.id, index), Arc::clone(topic));
+    }
+
     fn note_answer(&mut self) {
         self.cluster.has_answered.store(true, Ordering::Release);
         if self.cluster.id.get().is_none() {
@@ -193,24 +209,47 @@ impl Admin {
             let id = self.consumer.client().fetch_cluster_id(Duration::ZERO);
             id.and_then(|id| self.cluster.id.set(id.into()).ok());
         }
-        if std::mem::take(&mut self.is_down) {
+        if self.down.take().is_some() {
             tracing::info!(event = "kafka.cluster.available", cluster = %self.cluster.name);
         }
     }
 
     pub(super) fn note_fault(&mut self, fault: Fault) {
-        if fault == Fault::Unavailable && !std::mem::replace(&mut self.is_down, true) {
-            // The reason comes as an event of the client's, one a call.
-            for _ in 0..EVENTS {
-                self.consumer.poll(Duration::ZERO);
-            }
-            tracing::error!(
+        if fault != Fault::Unavailable {
+            return;
+        }
+        // The reason comes as an event of the client's, one a call.
+        for _ in 0..EVENTS {
+            self.consumer.poll(Duration::ZERO);
+        }
+        let Trouble { reason, is_unauthenticated } = self.consumer.context().trouble();
+        let down = if is_unauthenticated { Down::Unauthenticated } else { Down::Unreachable };
+        // That it is not reached any more may come of the pauses between attempts.
+        let is_told = self.down.is_some_and(|told| told == down || down == Down::Unreachable);
+        if is_told {
+            return;
+        }
+        self.down = Some(down);
+        let cluster = &self.cluster.name;
+        let servers = self.cluster.settings.servers.join(",");
+        match &self.cluster.settings.sasl {
+            Some(sasl) if is_unauthenticated => tracing::error!(
+                event = "kafka.cluster.unauthenticated",
+                %cluster,
+                %servers,
+                %reason,
+                mechanism = sasl.mechanism,
+                username = sasl.username,
+                "Kafka refuses the user name or the password of options.sasl; mend them here or in \
+                 Kafka, a reload suffices",
+            ),
+            _ => tracing::error!(
                 event = "kafka.cluster.unavailable",
-                cluster = %self.cluster.name,
-                servers = %self.cluster.settings.servers.join(","),
-                reason = %self.consumer.context().reason(),
+                %cluster,
+                %servers,
+                %reason,
                 "Kafka does not answer; trying again until it does",
-            );
+            ),
         }
     }
 }
