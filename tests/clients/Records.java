@@ -31,9 +31,17 @@ import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclBindingFilter;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Utils;
@@ -58,6 +66,8 @@ import org.apache.kafka.common.utils.Utils;
  *   <li>{"do": "partition", "topic": NAME, "partition": N}: its leader (-1: none), the replica that
  *       is preferred as the leader, and how many are in sync
  *   <li>{"do": "controller"}: the node that leads the quorum of controllers
+ *   <li>{"do": "permit", "principal", "topics": [NAME], "operations": ["READ"]}: adds access control
+ *       lists; "forbid" takes them away
  *   <li>{"do": "elect"}: gives all partitions to their preferred leaders
  * </ul>
  */
@@ -123,6 +133,12 @@ public final class Records {
                         case "partition" -> answer.setAll(partition(command));
                         case "controller" ->
                             answer.put("controller", admin.describeMetadataQuorum().quorumInfo().get().leaderId());
+                        case "permit" -> admin.createAcls(acls(command)).all().get();
+                        case "forbid" -> {
+                            List<AclBindingFilter> filters =
+                                    acls(command).stream().map(AclBinding::toFilter).toList();
+                            admin.deleteAcls(filters).all().get();
+                        }
                         case "elect" -> admin.electLeaders(ElectionType.PREFERRED, null).partitions().get();
                         default -> throw new IllegalArgumentException("unknown command: " + line);
                     }
@@ -192,6 +208,22 @@ public final class Records {
             offsets.add(future.get().offset());
         }
         return offsets;
+    }
+
+    private static List<AclBinding> acls(JsonNode command) {
+        List<AclBinding> bindings = new ArrayList<>();
+        for (String topic : names(command)) {
+            for (JsonNode operation : command.get("operations")) {
+                bindings.add(new AclBinding(
+                        new ResourcePattern(ResourceType.TOPIC, topic, PatternType.LITERAL),
+                        new AccessControlEntry(
+                                command.get("principal").asText(),
+                                "*",
+                                AclOperation.valueOf(operation.asText()),
+                                AclPermissionType.ALLOW)));
+            }
+        }
+        return bindings;
     }
 
     private ObjectNode partition(JsonNode command) throws Exception {

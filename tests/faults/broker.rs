@@ -58,6 +58,38 @@ impl Broker {
         (broker, proxy)
     }
 
+    /// A running broker that asks clients for SASL and knows the users `zilla` and `admin`, whose
+    /// passwords are `secret`. Only `admin` may do anything.
+    pub(crate) fn with_users() -> Self {
+        let (port, direct) = (free_port(), free_port());
+        let login = "org.apache.kafka.common.security";
+        let extra = format!(
+            "listeners=CLIENT://127.0.0.1:{port},DIRECT://127.0.0.1:{direct},\
+             CONTROLLER://127.0.0.1:CONTROLLER_PORT\n\
+             advertised.listeners=CLIENT://127.0.0.1:{port},DIRECT://127.0.0.1:{direct}\n\
+             listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             inter.broker.listener.name=DIRECT\n\
+             sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n\
+             listener.name.client.plain.sasl.jaas.config={login}.plain.PlainLoginModule required \
+             user_zilla=\"secret\" user_admin=\"secret\";\n\
+             listener.name.client.scram-sha-256.sasl.jaas.config={login}.scram.ScramLoginModule required;\n\
+             listener.name.client.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             super.users=User:ANONYMOUS;User:admin"
+        );
+        let mut broker = Self::new(port, extra);
+        let admin = format!(
+            "security.protocol=SASL_PLAINTEXT\n\
+             sasl.mechanism=PLAIN\n\
+             sasl.jaas.config={login}.plain.PlainLoginModule required \
+             username=\"admin\" password=\"secret\";\n"
+        );
+        std::fs::write(broker.directory.join("admin.properties"), admin).unwrap();
+        broker.restart();
+        broker.records = Some(Records::start(&format!("127.0.0.1:{direct}")));
+        broker
+    }
+
     /// One that listens at `port` with these further settings, in which `CONTROLLER_PORT` stands for
     /// the port of its controller.
     pub(crate) fn new(port: u16, extra: String) -> Self {
@@ -192,10 +224,11 @@ impl Broker {
             Some("kafka-topics") => "org.apache.kafka.tools.TopicCommand",
             Some("kafka-get-offsets") => "org.apache.kafka.tools.GetOffsetShell",
             Some("kafka-configs") => "kafka.admin.ConfigCommand",
+            Some("kafka-acls") => "org.apache.kafka.tools.AclCommand",
             other => panic!("{other:?} is no command of Kafka's"),
         };
         let Output { status, stdout, stderr } =
-            script(&["cli", class]).args(words).output().unwrap();
+            script(&["cli", class]).args(words).current_dir(&self.directory).output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         assert!(status.success(), "{command}: {}{}", text(&stdout), text(&stderr));
         text(&stdout)

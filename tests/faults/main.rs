@@ -26,6 +26,7 @@ mod descriptors;
 mod harness;
 mod network;
 mod outage;
+mod permissions;
 mod proxy;
 mod quorum;
 mod reader;

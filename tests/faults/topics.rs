@@ -11,14 +11,14 @@ use crate::harness::{
 };
 
 /// The command that an event tells to run.
-fn command(event: &Value) -> String {
+pub(crate) fn command(event: &Value) -> String {
     let message = text(&event["message"]);
     let (_, rest) = message.split_once("kafka-").unwrap_or_else(|| panic!("no command: {event}"));
     format!("kafka-{rest}")
 }
 
 /// The event `name` about this test's topic `topic`.
-fn event_about(engine: &Engine, name: &str, topic: &str) -> Value {
+pub(crate) fn event_about(engine: &Engine, name: &str, topic: &str) -> Value {
     let topic = engine.topic(topic);
     engine.event(&format!("{name} of {topic}"), |event| {
         event["event"] == name && event["topic"] == *topic
@@ -26,7 +26,7 @@ fn event_about(engine: &Engine, name: &str, topic: &str) -> Value {
 }
 
 /// As [`event_about`], whenever it came.
-fn event_of_any_time(engine: &Engine, name: &str, topic: &str) -> Value {
+pub(crate) fn event_of_any_time(engine: &Engine, name: &str, topic: &str) -> Value {
     engine.read_again();
     event_about(engine, name, topic)
 }
