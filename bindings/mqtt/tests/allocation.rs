@@ -1,5 +1,5 @@
 //! The QoS 0 steady path allocates nothing: neither a publish on its way in nor a delivery on its
-//! way out.
+//! way out. An idle connection keeps little.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -166,9 +166,9 @@ fn deliveries(version: Version) -> Vec<Event> {
         .collect()
 }
 
-async fn connect(client: &mut DuplexStream, version: Version) {
+async fn connect(client: &mut DuplexStream, version: Version, client_id: &str) {
     let mut bytes = Vec::new();
-    encode_connect(&mut bytes, &Connect::new(version, "steady")).unwrap();
+    encode_connect(&mut bytes, &Connect::new(version, client_id)).unwrap();
     client.write_all(&bytes).await.unwrap();
     let mut connack = [0; 128];
     let len = client.read(&mut connack).await.unwrap();
@@ -186,7 +186,7 @@ fn steady_path(version: Version) {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let meta = ConnMeta { peer: address, local: address };
         let serving = tokio::task::spawn_local(server.serve(Conn { io: Box::new(io), meta }));
-        connect(&mut client, version).await;
+        connect(&mut client, version, "steady").await;
 
         let mut publish = Vec::new();
         let extras = PublishExtras::of(&message(version));
@@ -231,4 +231,37 @@ fn a_qos_0_message_of_3_1_1_allocates_nothing_in_or_out() {
 #[test]
 fn a_qos_0_message_of_5_0_allocates_nothing_in_or_out() {
     steady_path(Version::V5);
+}
+
+/// What an idle connection keeps, without what its exit does: its task, its place among the others,
+/// and no buffer.
+#[test]
+fn an_idle_connection_keeps_little() {
+    const CONNECTIONS: usize = 200;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let shared = Rc::new(Shared::default());
+        let server = mqtt::detached(&WorkerCx::detached(), Rc::new(Exit(Rc::clone(&shared))));
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let meta = ConnMeta { peer: address, local: address };
+        // Each end has written before, so that its buffer is not counted.
+        let mut streams = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            let (mut client, mut io) = tokio::io::duplex(128);
+            for (from, to) in [(0, 1), (1, 0)] {
+                let ends = [&mut client, &mut io];
+                ends[from].write_all(&[0; 128]).await.unwrap();
+                ends[to].read_exact(&mut [0; 128]).await.unwrap();
+            }
+            streams.push((client, Some(io)));
+        }
+        let before = counting_alloc::held_bytes();
+        for (at, (client, io)) in streams.iter_mut().enumerate() {
+            let io = Box::new(io.take().unwrap());
+            drop(tokio::task::spawn_local(server.clone().serve(Conn { io, meta: meta.clone() })));
+            connect(client, Version::V5, &format!("client-{at}")).await;
+        }
+        let bytes = (counting_alloc::held_bytes() - before) / i64::try_from(CONNECTIONS).unwrap();
+        assert!(bytes <= 960, "{bytes} bytes a connection");
+    });
 }

@@ -3,11 +3,14 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use slab::Slab;
+use tokio::task::AbortHandle;
 
 use crate::bytes::BufferPool;
 use crate::config::NodeName;
@@ -119,13 +122,15 @@ impl WorkerCx {
 
     /// Runs a future on this worker. The handle can abort it; dropping the handle lets it go on. A
     /// panic in it ends it and poisons the worker, whose instances are then started anew.
-    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> tokio::task::AbortHandle {
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> AbortHandle {
+        self.spawn_unpin(Box::pin(future))
+    }
+
+    /// As [`WorkerCx::spawn`], for a future that may be moved: its task allocates nothing beside
+    /// itself.
+    pub fn spawn_unpin(&self, future: impl Future<Output = ()> + Unpin + 'static) -> AbortHandle {
         let guard = PanicGuard(self.clone());
-        let task = tokio::task::spawn_local(async move {
-            let _guard = guard;
-            future.await;
-        });
-        task.abort_handle()
+        tokio::task::spawn_local(Guarded { future, guard }).abort_handle()
     }
 
     /// Says that something panicked on this worker.
@@ -196,7 +201,25 @@ impl WorkerCx {
     }
 }
 
-/// Dropped with a task; poisons the worker where a panic is what ends it.
+/// A future whose panics poison the worker. An `async` block in its place would have room for the
+/// future twice, as captured and as awaited, for as long as the task lives.
+struct Guarded<F> {
+    future: F,
+    /// Behind the future, so that it sees a panic of its drop too.
+    guard: PanicGuard,
+}
+
+impl<F: Future<Output = ()> + Unpin> Future for Guarded<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let _guard = self.guard.clone();
+        Pin::new(&mut self.future).poll(cx)
+    }
+}
+
+/// Poisons the worker where a panic is what drops it.
+#[derive(Clone)]
 struct PanicGuard(WorkerCx);
 
 impl Drop for PanicGuard {

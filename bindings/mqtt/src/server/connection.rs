@@ -108,24 +108,28 @@ impl Connection {
 
     /// Serves the client until the connection ends.
     pub(super) async fn run(mut self: Box<Self>) -> Ended {
-        let end = poll_fn(|cx| match self.turn(cx) {
+        let has_last_words = poll_fn(|cx| match self.turn(cx) {
             Ok(()) => Poll::Pending,
-            Err(end) => Poll::Ready(end),
+            Err(end) => Poll::Ready(self.end(&end)),
         })
         .await;
-        self.inbound = None;
-        self.end_session(&end);
-        let has_last_words = match end {
-            End::Server(..) => true,
-            // What the client is told of packets before its DISCONNECT still goes out.
-            End::Client(_) => self.outbound.is_some(),
-            End::Lost => false,
-        };
         if has_last_words {
             // Boxed, since only few connections come here.
             Box::pin(self.say_farewell()).await;
         }
         Ended::Closed
+    }
+
+    /// Ends the session; whether there is something left to send.
+    fn end(&mut self, end: &End) -> bool {
+        self.inbound = None;
+        self.end_session(end);
+        match end {
+            End::Server(..) => true,
+            // What the client is told of packets before its DISCONNECT still goes out.
+            End::Client(_) => self.outbound.is_some(),
+            End::Lost => false,
+        }
     }
 
     /// One wake: take what came, fetch what there is, write once.

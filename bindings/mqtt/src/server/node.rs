@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -124,14 +124,16 @@ impl Server {
 
 impl Accept for Server {
     fn serve(self: Rc<Self>, conn: Conn) -> Pin<Box<dyn Future<Output = Ended>>> {
+        if self.is_retired.get() {
+            self.counters.connections_refused.increment();
+            return Box::pin(ready(Ended::Refused));
+        }
+        let registration = Registration::new(&self);
+        // Boxed, and before the connection's own future: what the handshake holds is gone when the
+        // session begins.
+        let handshake = Box::pin(connect(self, registration, conn));
         Box::pin(async move {
-            if self.is_retired.get() {
-                self.counters.connections_refused.increment();
-                return Ended::Refused;
-            }
-            let registration = Registration::new(&self);
-            // What the handshake holds is gone when the session begins.
-            match Box::pin(connect(self, registration, conn)).await {
+            match handshake.await {
                 Ok(connection) => connection.run().await,
                 Err(ended) => ended,
             }

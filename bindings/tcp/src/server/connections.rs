@@ -2,11 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use engine::bytes::Ended;
 use engine::runtime::Placed;
 use engine::spi::WorkerCx;
+use engine::telemetry::Counter;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
@@ -16,15 +20,18 @@ pub(super) struct Connections {
     cx: WorkerCx,
     tasks: RefCell<Slab<Option<AbortHandle>>>,
     cut_off: Cell<bool>,
+    unrouted: Counter,
 }
 
 impl Connections {
-    pub(super) fn new(cx: &WorkerCx) -> Rc<Self> {
+    /// None yet. Those that an exit refuses are counted as `unrouted`.
+    pub(super) fn new(cx: &WorkerCx, unrouted: Counter) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             cx: cx.clone(),
             tasks: RefCell::default(),
             cut_off: Cell::new(false),
+            unrouted,
         })
     }
 
@@ -33,15 +40,11 @@ impl Connections {
     }
 
     /// Runs a connection until it ends.
-    pub(super) fn spawn(&self, placed: Placed, serve: impl Future<Output = ()> + 'static) {
+    pub(super) fn spawn(&self, placed: Placed, served: Served) {
         let Some(this) = self.this.upgrade() else { return };
         let key = self.tasks.borrow_mut().insert(None);
         let open = Open { connections: this, key, _placed: placed };
-        let handle = self.cx.spawn(async move {
-            // Dropped with the task, however that ends: by itself, cut off, or in a panic.
-            let _open = open;
-            serve.await;
-        });
+        let handle = self.cx.spawn_unpin(Serving { served, open });
         if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
             *task = Some(handle);
         }
@@ -64,6 +67,28 @@ impl Connections {
     }
 }
 
+/// A connection as its exit serves it.
+type Served = Pin<Box<dyn Future<Output = Ended>>>;
+
+/// The task of a connection. Written out: an `async` block would hold its parts twice.
+struct Serving {
+    served: Served,
+    open: Open,
+}
+
+impl Future for Serving {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let ended = ready!(self.served.as_mut().poll(cx));
+        if ended == Ended::Refused {
+            self.open.connections.unrouted.increment();
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Dropped with the task, however that ends: by itself, cut off, or in a panic.
 struct Open {
     connections: Rc<Connections>,
     key: usize,

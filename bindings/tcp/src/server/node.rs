@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::bytes::{Bytes, Conn, ConnMeta, Ended};
+use engine::bytes::{Bytes, Conn, ConnMeta};
 use engine::config::NodeName;
 use engine::runtime::{Listeners, Placed};
 use engine::spi::{
@@ -59,15 +59,16 @@ struct Handoff {
 
 impl TcpServerNode {
     pub(super) fn new(name: &NodeName, cx: &WorkerCx) -> Rc<Self> {
+        let unrouted = cx.counter(name, "connections_without_route");
         Rc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             name: name.clone(),
             cx: cx.clone(),
             routes: RefCell::new(Rc::new([])),
             accepting: RefCell::default(),
-            connections: Connections::new(cx),
+            connections: Connections::new(cx, unrouted.clone()),
             accepted: cx.counter(name, "connections_accepted"),
-            unrouted: cx.counter(name, "connections_without_route"),
+            unrouted,
             accept_failures: cx.counter(name, "accept_failures"),
         })
     }
@@ -205,14 +206,7 @@ impl TcpServerNode {
             return;
         };
         let exit = routes[found].exit.get();
-        let unrouted = self.unrouted.clone();
-        // The task has room for the boxed future, not for what it is made from.
-        let served = exit.serve(Conn { io: Box::new(stream), meta });
-        self.connections.spawn(placed, async move {
-            if served.await == Ended::Refused {
-                unrouted.increment();
-            }
-        });
+        self.connections.spawn(placed, exit.serve(Conn { io: Box::new(stream), meta }));
     }
 }
 

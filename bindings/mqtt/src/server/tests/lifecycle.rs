@@ -182,7 +182,7 @@ fn a_removed_server_serves_its_clients_until_the_deadline() {
 fn an_idle_connection_owns_no_buffer_and_little_else() {
     // The task of a connection: its future and what the server keeps of it.
     let connection = size_of::<crate::server::connection::Connection>();
-    assert!(connection <= 1024, "{connection} bytes");
+    assert!(connection <= 384, "{connection} bytes");
     run(async {
         let bench = Bench::new();
         let (io, _client) = tokio::io::duplex(64);
@@ -192,6 +192,6 @@ fn an_idle_connection_owns_no_buffer_and_little_else() {
         let server = std::rc::Rc::clone(&bench.server);
         let serving = engine::bytes::Accept::serve(server, conn);
         let future = size_of_val(&*serving);
-        assert!(future <= 1536, "{future} bytes");
+        assert!(future <= 96, "{future} bytes");
     });
 }
