@@ -9,8 +9,8 @@ use super::member::Member;
 /// Steps of a replay or a catch-up that one poll takes before other sessions have their turn.
 const STEPS: usize = 8;
 
-/// Answers for which memory is kept.
-const ANSWERS: usize = 64;
+/// Answers to publishes for which memory is kept.
+const PUBLISHED: usize = 64;
 
 impl Member {
     /// Moves answers, then messages, to `out`. Answers do not wait for the client's Receive
@@ -25,12 +25,14 @@ impl Member {
         let mut steps = 0;
         loop {
             let mut state = self.state.borrow_mut();
-            if !state.answers.is_empty() {
-                out.append(&mut state.answers);
+            if state.unread() > 0 {
+                out.append(&mut std::mem::take(&mut state.answers));
+                let published = state.published.drain(..);
+                out.extend(published.map(|(ticket, reason)| Event::Published { ticket, reason }));
                 self.wake_publisher();
             }
-            if state.answers.capacity() > ANSWERS {
-                state.answers = Vec::new();
+            if state.published.capacity() > PUBLISHED {
+                state.published = Vec::new();
             }
             if let Some(closed) = &state.closed {
                 return Poll::Ready(Err(closed.clone()));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
-use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode};
+use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode, Ticket};
 
 use super::catch_up::Behind;
 use super::hub::{Hub, PARTITIONS};
@@ -41,7 +41,10 @@ pub(super) struct State {
     pub(super) held: BTreeMap<Rc<str>, Box<Held>>,
     /// Whether a subscription was granted QoS 1: then nothing may be skipped.
     pub(super) is_reliable: bool,
+    /// Answers to requests; seldom any, so that it keeps no memory.
     pub(super) answers: Vec<Event>,
+    /// Publishes that Kafka has answered.
+    pub(super) published: Vec<(Ticket, ReasonCode)>,
     pub(super) ring: Ring,
     /// Logs that it reads by itself.
     pub(super) behind: Vec<Behind>,
@@ -175,6 +178,11 @@ impl State {
         };
         self.ring.push(delivery, view.payload_len(), offer.run.footprint(), &hub.spares);
         hub.counters.deliveries_queued.increment();
+    }
+
+    /// How many answers the client has not fetched.
+    pub(super) fn unread(&self) -> usize {
+        self.answers.len() + self.published.len()
     }
 
     /// Recomputes what depends on all subscriptions together.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kafka_plane::{Appended, Completion, Draft, Fault, Producer};
-use mqtt_plane::{Closed, Event, Publish, Qos, ReasonCode, Ticket, Will};
+use mqtt_plane::{Closed, Publish, Qos, ReasonCode, Ticket, Will};
 
 use super::hub::{Hub, RECEIVE_MAXIMUM};
 use super::member::Member;
@@ -191,7 +191,7 @@ impl Member {
         if let Some(closed) = &state.closed {
             return Poll::Ready(Err(closed.clone()));
         }
-        let open = self.unanswered.get() + state.answers.len();
+        let open = self.unanswered.get() + state.unread();
         drop(state);
         if open < usize::from(RECEIVE_MAXIMUM) {
             if self.hub.poll_upstreams(cx).is_ready() {
@@ -285,7 +285,7 @@ impl Appended for Member {
                 reason_of(fault)
             }
         };
-        self.state.borrow_mut().answers.push(Event::Published { ticket, reason });
+        self.state.borrow_mut().published.push((ticket, reason));
         self.wake();
     }
 }

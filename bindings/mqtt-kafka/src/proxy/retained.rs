@@ -94,6 +94,10 @@ impl Member {
         if !has_more {
             state.replays.remove(0);
         }
+        if state.replays.is_empty() {
+            // Mostly there is no further one: nothing is kept for it.
+            state.replays = Vec::new();
+        }
         state.push_retained(&self.hub, &interest, views);
     }
 }

@@ -32,7 +32,7 @@ impl MqttExit for MqttKafka {
             return Err(Closed { reason: ReasonCode::SERVER_UNAVAILABLE, detail });
         }
         let member = self.0.enter(&begin);
-        Ok(Box::new(ClientSession { member, will: begin.will, is_closed: false }))
+        Ok(Box::new(ClientSession { member, will: begin.will.map(Box::new), is_closed: false }))
     }
 }
 
@@ -65,7 +65,8 @@ impl Node for MqttKafka {
 /// A client's session. The client's task owns it.
 struct ClientSession {
     member: Rc<Member>,
-    will: Option<Will>,
+    /// Boxed, since few clients have one.
+    will: Option<Box<Will>>,
     is_closed: bool,
 }
 

@@ -95,7 +95,8 @@ impl Request {
 pub(super) struct Requests {
     queued: Vec<Request>,
     queued_bytes: usize,
-    group: Option<Group>,
+    /// Boxed, since it is there only while requests are decided.
+    group: Option<Box<Group>>,
     /// Tells answers for an earlier group apart.
     number: u64,
 }
@@ -192,7 +193,7 @@ impl Member {
         let mut requests = self.requests.borrow_mut();
         requests.number += 1;
         let number = requests.number;
-        requests.group = Some(group);
+        requests.group = Some(Box::new(group));
         drop(requests);
         for (index, log) in logs.iter().enumerate() {
             self.ask_ends(number, index, log);

@@ -85,6 +85,10 @@ impl<T> Trie<T> {
         match list.iter_mut().find(|entry| entry.owner == owner) {
             Some(entry) => entry.value = value,
             None => {
+                if list.is_empty() {
+                    // Most filters are one session's alone.
+                    list.reserve_exact(1);
+                }
                 list.push(Entry { owner, value });
                 self.len += 1;
             }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::proxy::tests::kafka::{Stored, now};
-use counting_alloc::{CountingAllocator, allocations};
+use counting_alloc::{CountingAllocator, allocations, held_bytes};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -63,5 +63,30 @@ fn dispatch_allocates_by_the_batch_and_not_by_the_message() {
         let (few, many) = (cost(15), cost(60));
         // Lists of a run grow by doubling.
         assert!(many <= few + 4, "{few} for 15 messages, {many} for 60");
+    });
+}
+
+#[test]
+fn an_idle_session_with_a_subscription_keeps_little() {
+    on_worker(async {
+        const SESSIONS: usize = 500;
+        let world = World::new();
+        let open = |kind: &str| -> Vec<Client> {
+            (0..SESSIONS)
+                .map(|i| {
+                    let (name, filter) = (format!("{kind}{i}"), format!("{kind}/{i}"));
+                    let mut client = world.subscriber(&name, &filter, Qos::AtLeastOnce);
+                    // Nothing is retained that it is still to be sent.
+                    assert!(client.received().is_empty());
+                    client
+                })
+                .collect()
+        };
+        // What they share has its size.
+        drop(open("a"));
+        let before = held_bytes();
+        let sessions = open("b");
+        let bytes = (held_bytes() - before) / i64::try_from(sessions.len()).unwrap();
+        assert!(bytes <= 1_200, "{bytes} bytes a session");
     });
 }
