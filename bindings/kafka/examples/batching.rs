@@ -124,7 +124,7 @@ fn main() {
     let metrics = Arc::<Metrics>::default();
     let lease = open(&Store::default(), &settings, "bench:kafka", &metrics, 64 << 20).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    tokio::task::LocalSet::new().block_on(&runtime, async {
         assert!(lease.warm(std::slice::from_ref(topic), Duration::from_secs(5)).await);
         let cx = WorkerCx::detached();
         let exit = kafka::exit(&lease, &cx);

@@ -1,5 +1,6 @@
 //! A cluster as one worker sees it: what `cache_client` offers.
 
+mod caller;
 mod log;
 mod producer;
 mod table;
@@ -18,6 +19,7 @@ use kafka_plane::{
 use slab::Slab;
 
 use crate::cluster::{Answer, Cluster, Lane, Topic};
+use caller::Caller;
 use log::LogView;
 use producer::ProducerView;
 use table::TableView;
@@ -38,6 +40,7 @@ enum Question {
 struct View {
     cluster: Arc<Cluster>,
     lane: Arc<Lane>,
+    caller: Caller,
     /// Keeps the worker callable.
     _guard: SignalGuard,
     questions: RefCell<Slab<Question>>,
@@ -63,9 +66,12 @@ impl View {
                 }
             }));
             let lane = Lane::new(guard.signal());
+            let producer = Arc::clone(cluster);
+            let caller = Caller::new(cx, move || producer.call_producer());
             Self {
                 cluster: Arc::clone(cluster),
                 lane,
+                caller,
                 _guard: guard,
                 questions: RefCell::default(),
                 completions: RefCell::default(),

@@ -92,7 +92,7 @@ impl Producer for ProducerView {
             burst.push(view.topic(draft.topic).id, draft);
         }
         drop(burst);
-        view.cluster.call_producer();
+        view.caller.appended();
         Ok(())
     }
 }

@@ -66,7 +66,7 @@ pub(crate) use run_scenarios;
 /// Runs a test; fails it when it takes too long.
 pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    tokio::task::LocalSet::new().block_on(&runtime, async {
         tokio::time::timeout(PATIENCE, test).await.expect("it took too long");
     });
 }
