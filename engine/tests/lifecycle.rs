@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use engine::bytes::Bytes;
-use engine::config::{NodeConfig, NodeName, Problem, Problems};
+use engine::config::{NodeConfig, NodeName, Problem, Problems, codes};
 use engine::runtime::{EngineOptions, ask, run};
 use engine::shared::Lock;
 use engine::spi::{
@@ -117,7 +117,7 @@ impl Definition for TestDefinition {
 
     fn prepare<'a>(&'a self, _: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
         let result: Result<Prepared, Problem> = match self.options.get("fail") {
-            Some(_) => Err(Problem::error("E0599", self.span.clone(), "asked to fail")),
+            Some(_) => Err(Problem::new(codes::E0502, self.span.clone(), "asked to fail")),
             None => Ok(Arc::new(())),
         };
         Box::pin(std::future::ready(result))

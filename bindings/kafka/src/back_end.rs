@@ -35,7 +35,8 @@ pub(crate) fn open(
     cx: &engine::spi::PrepareCx<'_>,
     span: &engine::config::Span,
 ) -> Result<crate::cluster::Lease, engine::config::Problem> {
-    let refused = |error| engine::config::Problem::error("E0503", span.clone(), error);
+    let refused =
+        |error| engine::config::Problem::new(engine::config::codes::E0503, span.clone(), error);
     #[cfg(not(feature = "embedded"))]
     return check(text).and_then(|_| Err(cx.name().to_string())).map_err(refused);
     #[cfg(feature = "embedded")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::bytes::{Endpoint, EndpointPlane};
-use engine::config::{ExitName, NodeConfig, Problem, Problems, Span};
+use engine::config::{ExitName, NodeConfig, Problem, Problems, Span, codes};
 use engine::spi::{
     Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, WorkerCx,
 };
@@ -21,7 +21,7 @@ pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<d
     if exit.is_none() && options.servers.is_empty() {
         let message = format!("`{}` names no servers", node.name);
         problems
-            .push(Problem::error("E0602", node.span.clone(), message).with_help(
+            .push(Problem::new(codes::E0602, node.span.clone(), message).with_help(
                 "add options.servers: [host:port], or exit to a tcp client with a host",
             ));
         return None;
@@ -48,7 +48,7 @@ impl Client {
             Some((host, port)) => Ok(vec![format!("{host}:{port}")]),
             None => {
                 let message = format!("`{}` names no servers, and its exit none", cx.name());
-                Err(Problem::error("E0602", self.span.clone(), message)
+                Err(Problem::new(codes::E0602, self.span.clone(), message)
                     .with_help("add options.servers: [host:port]"))
             }
         }
@@ -78,7 +78,7 @@ impl Client {
         let settings = Settings { servers: self.servers(cx)?, sasl, batching: Batching::default() };
         let bound = config::CacheOptions::default().log_bytes();
         open(cx.store(), &settings, &cx.name().to_string(), cx.metrics(), bound)
-            .map_err(|error| Problem::error("E0503", self.span.clone(), error))
+            .map_err(|error| Problem::new(codes::E0503, self.span.clone(), error))
     }
 }
 
@@ -92,7 +92,7 @@ impl Client {
         } else {
             "it validates only; build it with the feature `kafka`, which is on by default"
         };
-        Err(Problem::error("E0503", self.span.clone(), message).with_help(help))
+        Err(Problem::new(codes::E0503, self.span.clone(), message).with_help(help))
     }
 }
 

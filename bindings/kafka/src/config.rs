@@ -1,6 +1,6 @@
 //! Bindings of the file.
 
-use engine::config::{ExitName, NodeConfig, Problem, Problems};
+use engine::config::{ExitName, NodeConfig, Problem, Problems, codes};
 use engine::spi::{Coupling, Exit};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -56,11 +56,11 @@ fn check_topic(node: &NodeConfig, index: usize, topic: &TopicOptions, problems: 
     if topic.default_offset.as_deref() == Some("historical") {
         let message = "`historical` has no effect: a topic of messages is cached from the end that \
                        it has at first use, a compacted one from its earliest record";
-        problems.push(Problem::warning("W0601", node.span_of(&at("defaultOffset")), message));
+        problems.push(Problem::new(codes::W0601, node.span_of(&at("defaultOffset")), message));
     }
     if topic.delta_type.as_deref().is_some_and(|delta| delta != "none") {
         let message = "`deltaType` other than `none` is not supported";
-        problems.push(Problem::error("E0601", node.span_of(&at("deltaType")), message));
+        problems.push(Problem::new(codes::E0601, node.span_of(&at("deltaType")), message));
     }
     let unsupported = [
         ("key", topic.key.is_some()),
@@ -70,7 +70,7 @@ fn check_topic(node: &NodeConfig, index: usize, topic: &TopicOptions, problems: 
     for (property, is_set) in unsupported {
         if is_set {
             let message = format!("`{property}` is not supported yet: records pass as they are");
-            problems.push(Problem::error("E0601", node.key_span_of(&at(property)), message));
+            problems.push(Problem::new(codes::E0601, node.key_span_of(&at(property)), message));
         }
     }
 }
@@ -126,7 +126,7 @@ pub(crate) fn client_options(node: &NodeConfig, problems: &mut Problems) -> Opti
         if !is_address(server) {
             let message = format!("`{server}` is not an address: host:port");
             let span = node.span_of(&format!("/options/servers/{index}"));
-            problems.push(Problem::error("E0602", span, message));
+            problems.push(Problem::new(codes::E0602, span, message));
         }
     }
     let guard = raw.authorization.keys().next();
@@ -154,7 +154,7 @@ fn check_credentials(
     if sasl.mechanism().is_none() {
         let message = format!("the SASL mechanism `{}` is not supported", sasl.mechanism);
         problems.push(
-            Problem::error("E0603", node.span_of(&format!("{pointer}/mechanism")), message)
+            Problem::new(codes::E0603, node.span_of(&format!("{pointer}/mechanism")), message)
                 .with_help("use plain, scram-sha-256 or scram-sha-512"),
         );
     }
@@ -164,12 +164,12 @@ fn check_credentials(
         if text == "{identity}" || text == "{credentials}" {
             let message = "credentials from a guard are not supported yet";
             problems
-                .push(Problem::error("E0603", span, message).with_help(
+                .push(Problem::new(codes::E0603, span, message).with_help(
                     "write them here, or take them from the environment: ${{env.NAME}}",
                 ));
         } else if text.is_empty() && sasl.mechanism().is_some() {
             let message = format!("`{field}` is missing");
-            problems.push(Problem::error("E0603", span, message));
+            problems.push(Problem::new(codes::E0603, span, message));
         }
     }
 }
@@ -195,13 +195,13 @@ pub(crate) fn only_exit(node: &NodeConfig, problems: &mut Problems) -> Option<Ex
         if route.value.get("when").is_some() {
             let message = "routes by topic are not supported yet: all topics go one way";
             let span = node.key_span_of(&format!("{}/when", route.pointer));
-            problems.push(Problem::error("E0604", span, message));
+            problems.push(Problem::new(codes::E0604, span, message));
         }
         match (&exit, route.exit) {
             (None, found) => exit = found,
             (Some(first), Some(other)) if first.name != other.name => {
                 let message = "a second exit is not supported yet: all topics go one way";
-                problems.push(Problem::error("E0604", other.span, message));
+                problems.push(Problem::new(codes::E0604, other.span, message));
             }
             (Some(_), _) => {}
         }
@@ -220,7 +220,7 @@ pub(crate) fn required_exit(node: &NodeConfig, problems: &mut Problems) -> Optio
     let exit = only_exit(node, problems);
     if exit.is_none() {
         let message = format!("`{}` leads nowhere: it has no exit", node.name);
-        problems.push(Problem::error("E0302", node.span.clone(), message));
+        problems.push(Problem::new(codes::E0203, node.span.clone(), message));
     }
     exit
 }

@@ -106,7 +106,7 @@ fn what_is_not_supported_is_refused_at_its_place() {
             "E0604",
         ),
         ("    exit: cache\n", "    exit: cluster\n", "6:11", "E0401"),
-        ("    exit: cache\n", "", "3:3", "E0302"),
+        ("    exit: cache\n", "", "3:3", "E0203"),
         ("      servers: [\"k1.example:9092\", \"[::1]:9092\"]\n", "", "19:3", "E0602"),
     ];
     for (from, to, place, code) in cases {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use engine::config::{ExitName, NodeConfig, Problem, Problems};
+use engine::config::{ExitName, NodeConfig, Problem, Problems, codes};
 use serde_json::{Map, Value};
 
 use crate::state::{ClientPattern, Condition, Route, Routes, TopicPattern, Versions};
@@ -21,7 +21,7 @@ pub(crate) fn server(node: &NodeConfig, problems: &mut Problems) -> Option<Serve
     let mut found = Problems::default();
     if node.value.pointer("/options/store").is_some() {
         let message = "`store` has no effect: a client id is owned within this process";
-        found.push(Problem::warning("W0201", node.key_span_of("/options/store"), message));
+        found.push(Problem::new(codes::W0201, node.key_span_of("/options/store"), message));
     }
     for (pointer, what) in [
         ("/options/authorization", "authorization of clients is"),
@@ -40,7 +40,7 @@ pub(crate) fn server(node: &NodeConfig, problems: &mut Problems) -> Option<Serve
 fn unsupported(node: &NodeConfig, pointer: &str, what: &str) -> Problem {
     let message = format!("{what} not supported by this version yet");
     let key = pointer.rsplit('/').next().unwrap_or_default();
-    Problem::error("E0206", node.key_span_of(pointer), message)
+    Problem::new(codes::E0206, node.key_span_of(pointer), message)
         .with_help(format!("remove `{key}`; nothing would be checked"))
 }
 
@@ -76,7 +76,7 @@ fn routes(node: &NodeConfig, problems: &mut Problems) -> (Routes, Vec<ExitName>)
             Some(exit) => routes.push(Route { exit: index_of(exit), when }),
             None => {
                 let message = "this route has no `exit`, so it leads nowhere";
-                problems.push(Problem::error("E0203", node.span_of(pointer), message));
+                problems.push(Problem::new(codes::E0203, node.span_of(pointer), message));
             }
         }
     }
@@ -85,7 +85,7 @@ fn routes(node: &NodeConfig, problems: &mut Problems) -> (Routes, Vec<ExitName>)
     } else if node.routes().is_empty() {
         let message = format!("`{}` has neither `exit` nor `routes`", node.name);
         problems.push(
-            Problem::error("E0203", node.span.clone(), message)
+            Problem::new(codes::E0203, node.span.clone(), message)
                 .with_help("add `exit: NAME` with the binding that takes the sessions"),
         );
     }
@@ -148,7 +148,7 @@ fn topic(
             let message = format!("`params` binds what `{text}` does not contain");
             let span = node.key_span_of(&format!("{pointer}/params"));
             problems.push(
-                Problem::error("E0207", span, message)
+                Problem::new(codes::E0207, span, message)
                     .with_help("write each of its names as a level `{name}` of the topic, once"),
             );
             None
@@ -156,7 +156,7 @@ fn topic(
         Ok(pattern) => Some(pattern),
         Err(message) => {
             let span = node.span_of(&format!("{pointer}/topic"));
-            problems.push(Problem::error("E0207", span, message));
+            problems.push(Problem::new(codes::E0207, span, message));
             None
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use engine::bytes::{Endpoint, EndpointPlane};
-use engine::config::{NodeConfig, Problem, Problems};
+use engine::config::{NodeConfig, Problem, Problems, codes};
 use engine::spi::{
     Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, WorkerCx,
 };
@@ -15,7 +15,7 @@ use crate::config;
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
     if !node.routes().is_empty() {
         let message = "routes of a tcp client have no effect: it is only an endpoint here";
-        problems.push(Problem::warning("W0201", node.key_span_of("/routes"), message));
+        problems.push(Problem::new(codes::W0201, node.key_span_of("/routes"), message));
     }
     let host = node.value.pointer("/options/host").and_then(Value::as_str);
     let ports = config::ports(node, "/options/port", problems);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use engine::config::{ExitName, NodeConfig, Problem, Problems, Span};
+use engine::config::{ExitName, NodeConfig, Problem, Problems, Span, codes};
 use serde_json::Value;
 
 use crate::state::{Condition, Network, PortRange};
@@ -40,13 +40,13 @@ fn add_ports(value: &Value, span: &Span, ports: &mut Ports, problems: &mut Probl
         (Ok::<u16, _>(_), Ok::<u16, _>(_)) => {
             let message = format!("the port range {text} ends before it begins");
             problems.push(
-                Problem::error("E0207", span.clone(), message)
+                Problem::new(codes::E0207, span.clone(), message)
                     .with_help(format!("did you mean {last}-{first}?")),
             );
         }
         _ => {
             let message = format!("{text} is not a port: ports go from 0 to 65535");
-            problems.push(Problem::error("E0207", span.clone(), message));
+            problems.push(Problem::new(codes::E0207, span.clone(), message));
         }
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn routes(node: &NodeConfig, problems: &mut Problems) -> Vec<RouteTar
         if route.value.get("guarded").is_some() {
             let span = node.key_span_of(&format!("{pointer}/guarded"));
             let message = "guards are not supported by this version";
-            problems.push(Problem::error("E0206", span, message).with_help("remove `guarded`"));
+            problems.push(Problem::new(codes::E0206, span, message).with_help("remove `guarded`"));
         }
         let when = route.value.get("when").and_then(Value::as_array).map_or(0, Vec::len);
         let conditions = (0..when)
@@ -76,7 +76,7 @@ pub(crate) fn routes(node: &NodeConfig, problems: &mut Problems) -> Vec<RouteTar
             Some(exit) => targets.push(RouteTarget { conditions, exit }),
             None => {
                 let message = "this route has no `exit`, so it leads nowhere";
-                problems.push(Problem::error("E0203", node.span_of(pointer), message));
+                problems.push(Problem::new(codes::E0203, node.span_of(pointer), message));
             }
         }
     }
@@ -85,7 +85,7 @@ pub(crate) fn routes(node: &NodeConfig, problems: &mut Problems) -> Vec<RouteTar
     } else if targets.is_empty() && node.routes().is_empty() {
         let message = format!("`{}` has neither `exit` nor `routes`", node.name);
         problems.push(
-            Problem::error("E0203", node.span.clone(), message)
+            Problem::new(codes::E0203, node.span.clone(), message)
                 .with_help("add `exit: NAME` with the binding that takes the connections"),
         );
     }
@@ -97,7 +97,7 @@ fn condition(node: &NodeConfig, pointer: &str, problems: &mut Problems) -> Condi
     if node.value.pointer(&at("authority")).is_some() {
         let message = "`authority` is not supported by this version";
         problems.push(
-            Problem::error("E0206", node.key_span_of(&at("authority")), message)
+            Problem::new(codes::E0206, node.key_span_of(&at("authority")), message)
                 .with_help("route by `cidr` or `port`"),
         );
     }
@@ -105,7 +105,7 @@ fn condition(node: &NodeConfig, pointer: &str, problems: &mut Problems) -> Condi
         let network = network(text);
         if network.is_none() {
             let message = format!("{text} is not a network such as 10.0.0.0/8 or fd00::/8");
-            problems.push(Problem::error("E0207", node.span_of(&at("cidr")), message));
+            problems.push(Problem::new(codes::E0207, node.span_of(&at("cidr")), message));
         }
         network
     });

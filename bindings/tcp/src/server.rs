@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use engine::bytes::Bytes;
-use engine::config::{NodeConfig, NodeName, Problem, Problems, Span};
+use engine::config::{NodeConfig, NodeName, Problem, Problems, Span, codes};
 use engine::runtime::Listeners;
 use engine::spi::{
     Attached, BoxFuture, Coupling, Definition, Exit, Links, Plane, PrepareCx, Prepared, Resource,
@@ -68,7 +68,7 @@ impl TcpServer {
         let hosts: Vec<IpAddr> =
             resolved.map(|all| all.map(|a| a.ip()).collect()).map_err(|error| {
                 let message = format!("the host name {} cannot be resolved: {error}", self.host);
-                Problem::error("E0504", self.host_span.clone(), message)
+                Problem::new(codes::E0504, self.host_span.clone(), message)
                     .with_help("use an address of this machine, or 0.0.0.0 for all")
             })?;
         let mut distinct = Vec::with_capacity(hosts.len());
@@ -87,8 +87,8 @@ impl TcpServer {
                 let address = SocketAddr::new(host, port);
                 let listeners = cx.listeners().acquire(cx.name(), index, address);
                 sockets.push(listeners.map_err(|error| {
-                    let problem = Problem::error(
-                        "E0503",
+                    let problem = Problem::new(
+                        codes::E0503,
                         span,
                         format!("cannot listen on {address}: {error}"),
                     );

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
 
+mod explain_code;
 mod status;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ enum Command {
     /// Prints every problem with its place. Exit status: 0 without errors, 1 with errors, 2 if the
     /// command line is wrong.
     Validate(Validate),
+    /// Explain the codes of problems, with a wrong and a right example; without a code, list all.
+    ExplainCode(ExplainCode),
     /// Print the JSON Schema of zilla.yaml, for editors.
     Schema,
     /// Show what a running engine does: generation, bindings, connections, counters.
@@ -69,6 +72,16 @@ struct Validate {
 }
 
 #[derive(Debug, Args)]
+struct ExplainCode {
+    /// The code of a problem, such as E0202.
+    #[arg(value_name = "CODE")]
+    codes: Vec<String>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    format: explain_code::Format,
+}
+
+#[derive(Debug, Args)]
 struct Show {
     /// The configuration file that the engine was started with.
     #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
@@ -99,6 +112,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
     match cli.command {
         Command::Start(start) => run(start, *catalog, matches.subcommand_matches("start")),
         Command::Validate(validate) => check(validate, catalog),
+        Command::ExplainCode(explain) => explain_code::print(&explain.codes, explain.format),
         Command::Schema => schema(catalog),
         Command::Status(show) => status::print(&show.config, show.format),
     }

@@ -5,7 +5,7 @@
 
 use crate::config::node::Origin;
 use crate::config::tree::{Content, Key, Scalar, Tree, shortened};
-use crate::config::{Problem, Problems, Span};
+use crate::config::{Problem, Problems, Span, codes};
 
 /// Where expressions find their values.
 pub trait Environment {
@@ -68,7 +68,7 @@ fn walk(
             if !scalar.text.contains(BEGIN) {
             } else if position == Position::Kind {
                 let message = "`kind` cannot be an expression";
-                let problem = Problem::error("E0113", tree.span.clone(), message)
+                let problem = Problem::new(codes::E0113, tree.span.clone(), message)
                     .with_help("write the kind itself; `type` may be an expression");
                 problems.push(problem);
                 scalar.origin = Origin::Unresolved;
@@ -92,7 +92,7 @@ fn walk(
 
 fn check_key(key: &Key, problems: &mut Problems) {
     if key.text.contains(BEGIN) {
-        let problem = Problem::error("E0113", key.span.clone(), "a key cannot be an expression")
+        let problem = Problem::new(codes::E0113, key.span.clone(), "a key cannot be an expression")
             .with_help("write the key itself; values may be expressions");
         problems.push(problem);
     }
@@ -159,21 +159,21 @@ fn resolve(
     let written = shortened(written);
     let Some((context, name)) = inner.trim().split_once('.').filter(|_| is_closed) else {
         let message = format!("`{written}` is not an expression");
-        return Err(Problem::error("E0112", place, message).with_help(FORM));
+        return Err(Problem::new(codes::E0112, place, message).with_help(FORM));
     };
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '}')) {
         let message = format!("`{written}` names no variable");
-        return Err(Problem::error("E0112", place, message).with_help(FORM));
+        return Err(Problem::new(codes::E0112, place, message).with_help(FORM));
     }
     if context != "env" {
         let message = format!("unknown context `{}` in `{written}`", shortened(context));
         let help = "`env` is the only one: ${{env.NAME}}";
-        return Err(Problem::error("E0111", place, message).with_help(help));
+        return Err(Problem::new(codes::E0111, place, message).with_help(help));
     }
     environment.get(name).ok_or_else(|| {
         let name = shortened(name);
         let message = format!("the environment variable `{name}` is not set");
-        Problem::error("E0110", place, message)
+        Problem::new(codes::E0110, place, message)
             .with_help(format!("set {name}, or write the value here"))
     })
 }

@@ -12,6 +12,7 @@ use crate::config::expr::expand;
 use crate::config::tree::{self, Document, push_segment};
 use crate::config::{
     Config, Environment, Namespace, NodeConfig, NodeName, Problem, Problems, Schema, Source, Span,
+    codes,
 };
 
 /// Parses, expands and checks a file. All problems are reported; `None` where one is an error.
@@ -44,7 +45,7 @@ fn read(
     trees.retain(|tree| !tree.is_null());
     if trees.is_empty() {
         problems.push(
-            Problem::error("E0102", source.span(0, 0), "the file says nothing")
+            Problem::new(codes::E0102, source.span(0, 0), "the file says nothing")
                 .with_help("it needs at least `name: …`"),
         );
         return None;
@@ -76,7 +77,7 @@ fn namespace(document: Document, names: &mut Names, problems: &mut Problems) -> 
     if let Some(first) = names.namespaces.get(&*name) {
         let message = format!("two documents have the name `{name}`");
         problems.push(
-            Problem::error("E0304", span, message)
+            Problem::new(codes::E0304, span, message)
                 .with_help("give one of them another name, or make them one document")
                 .with_related(first.clone(), "the first is here"),
         );
@@ -106,7 +107,7 @@ fn namespace(document: Document, names: &mut Names, problems: &mut Problems) -> 
             if let Some(first) = names.bindings.get(&node_name) {
                 let message = format!("two bindings have the name `{node_name}`");
                 problems.push(
-                    Problem::error("E0304", span, message)
+                    Problem::new(codes::E0304, span, message)
                         .with_related(first.clone(), "the first is here"),
                 );
             } else {

@@ -13,7 +13,7 @@ mod watch;
 pub use expr::{Environment, ProcessEnvironment};
 pub use load::load;
 pub use node::{Config, ExitName, Namespace, NodeConfig, NodeName, RouteConfig};
-pub use problem::{Problem, Problems, Severity, suggest};
+pub use problem::{Problem, Problems, Severity, codes, suggest};
 pub use schema::{Fragment, Schema};
 pub use source::{Source, Span};
 pub use watch::{Change, Watcher};

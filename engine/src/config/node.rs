@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::config::tree::shortened;
-use crate::config::{Problem, Problems, Span};
+use crate::config::{Problem, Problems, Span, codes};
 
 /// A configuration.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +205,7 @@ impl NodeConfig {
                      environment and is not shown"
                         .to_owned()
                 };
-                problems.push(Problem::error("E0209", self.span_of(pointer), message));
+                problems.push(Problem::new(codes::E0209, self.span_of(pointer), message));
                 None
             }
         }

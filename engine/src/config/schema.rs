@@ -15,7 +15,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 use crate::config::tree::Document;
-use crate::config::{Problem, Problems};
+use crate::config::{Problem, Problems, codes};
 
 /// A part of the schema that a binding type brings.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +81,7 @@ impl Schema {
             Err(error) => {
                 let place = words::place(document, "");
                 let message = format!("this program's own schema is broken: {error}");
-                problems.push(Problem::error("E0200", place.key.clone(), message));
+                problems.push(Problem::new(codes::E0200, place.key.clone(), message));
             }
         }
     }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::config::node::{Origin, Place, Places};
-use crate::config::{Problem, Problems, Source, Span};
+use crate::config::{Problem, Problems, Source, Span, codes};
 
 pub(super) use scalar::Tag;
 pub(super) use syntax::shortened;
@@ -106,7 +106,7 @@ fn into_value(
         Content::Scalar(scalar) => {
             origin = scalar.origin;
             scalar.resolve().unwrap_or_else(|message| {
-                problems.push(Problem::error("E0106", span.clone(), message));
+                problems.push(Problem::new(codes::E0106, span.clone(), message));
                 origin = Origin::Unresolved;
                 Value::Null
             })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::config::{NodeName, Problem, Problems, suggest};
+use crate::config::{NodeName, Problem, Problems, codes, suggest};
 use crate::graph::Plan;
 use crate::spi::Resource;
 
@@ -17,7 +17,7 @@ pub(super) fn names_and_planes(plan: &Plan, problems: &mut Problems) {
             let Some(target) = plan.nodes.get(&exit.name) else {
                 let message = format!("binding `{}` does not exist", exit.name);
                 let names: Vec<String> = plan.nodes.keys().map(ToString::to_string).collect();
-                let mut problem = Problem::error("E0302", exit.span.clone(), message);
+                let mut problem = Problem::new(codes::E0302, exit.span.clone(), message);
                 if let Some(close) =
                     suggest(&exit.name.to_string(), names.iter().map(String::as_str))
                 {
@@ -34,7 +34,7 @@ pub(super) fn names_and_planes(plan: &Plan, problems: &mut Problems) {
                 );
                 let message = format!("`{name}` wants {}, `{}` {offers}", exit.plane, exit.name);
                 problems.push(
-                    Problem::error("E0401", exit.span.clone(), message)
+                    Problem::new(codes::E0401, exit.span.clone(), message)
                         .with_help(hint(exit.plane, offered))
                         .with_related(target.span.clone(), "the binding it leads to".to_owned()),
                 );
@@ -62,7 +62,7 @@ pub(super) fn resources(plan: &Plan, problems: &mut Problems) {
             if let Some((other, place)) = listeners.insert(address, (name, span.clone())) {
                 let message = format!("`{name}` listens on {address}, and `{other}` does already");
                 problems.push(
-                    Problem::error("E0501", span, message)
+                    Problem::new(codes::E0501, span, message)
                         .with_related(place, "first asked for here".to_owned()),
                 );
             }
@@ -102,7 +102,7 @@ fn visit<'p>(
                 cycle.join(" → "),
                 name = exit.name
             );
-            problems.push(Problem::error("E0303", exit.span.clone(), message));
+            problems.push(Problem::new(codes::E0303, exit.span.clone(), message));
             return None;
         }
         // A name that does not exist has its own problem.

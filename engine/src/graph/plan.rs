@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::config::{Config, NodeName, Problem, Problems, Span};
+use crate::config::{Config, NodeName, Problem, Problems, Span, codes};
 use crate::graph::check;
 use crate::spi::{Catalog, Coupling, Definition, Exit};
 
@@ -72,7 +72,7 @@ pub fn build(config: &Config, catalog: &Catalog, problems: &mut Problems) -> Opt
     for node in config.namespaces.iter().flat_map(|namespace| &namespace.nodes) {
         let Some(kind) = catalog.binding(&node.type_name) else {
             let message = format!("binding type `{}` is not in this program", node.type_name);
-            problems.push(Problem::error("E0301", node.span_of("/type"), message));
+            problems.push(Problem::new(codes::E0301, node.span_of("/type"), message));
             continue;
         };
         let Some(definition) = kind.define(node, problems) else { continue };

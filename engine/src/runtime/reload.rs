@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{NodeName, Problem};
+use crate::config::{NodeName, Problem, codes};
 use crate::graph::{Fate, Plan, PlanNode, diff};
 use crate::runtime::control::Control;
 use crate::runtime::{Post, worker};
@@ -135,7 +135,7 @@ impl Control {
             Ok(result) => result,
             Err(_) => {
                 let message = format!("`{name}` was not ready within {} s", PREPARE.as_secs());
-                Err(Problem::error("E0502", node.span.clone(), message))
+                Err(Problem::new(codes::E0502, node.span.clone(), message))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Options and routes of the file as a [`Mapping`].
 
-use engine::config::{ExitName, NodeConfig, Problem, Problems, RouteConfig};
+use engine::config::{ExitName, NodeConfig, Problem, Problems, RouteConfig, codes};
 use mqtt_plane::Qos;
 use serde::Deserialize;
 
@@ -64,8 +64,8 @@ pub(super) fn define(
 ) -> Option<(Mapping, Vec<ExitName>)> {
     let options: Options = node.parse("/options", problems)?;
     if options.server.is_some() {
-        problems.push(Problem::warning(
-            "W0221",
+        problems.push(Problem::new(
+            codes::W0221,
             node.key_span_of("/options/server"),
             "`server` is not supported yet and has no effect: clients are not redirected",
         ));
@@ -85,7 +85,7 @@ pub(super) fn define(
             let span = node.span_of(&format!("/options/topics/{name}"));
             let message = format!("`{topic}` cannot hold both `{other}` and `{name}`");
             let help = "each needs a Kafka topic of its own";
-            problems.push(Problem::error("E0226", span, message).with_help(help));
+            problems.push(Problem::new(codes::E0226, span, message).with_help(help));
         }
     }
     let mut exits = Exits::default();
@@ -99,7 +99,7 @@ pub(super) fn define(
         if let Some((name, topic)) = held {
             let span = node.span_of(&format!("{}/with/messages", config.pointer));
             let message = format!("`{topic}` is the topic of `{name}`: no route may write there");
-            problems.push(Problem::error("E0226", span, message));
+            problems.push(Problem::new(codes::E0226, span, message));
         }
     }
     if let Some(exit) = node.exit() {
@@ -143,7 +143,7 @@ fn check_kafka_topic(node: &NodeConfig, pointer: &str, topic: &str, problems: &m
     if !is_kafka_topic(topic) {
         let message = format!("`{topic}` is no name that Kafka permits for a topic");
         let help = "1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
-        problems.push(Problem::error("E0221", node.span_of(pointer), message).with_help(help));
+        problems.push(Problem::new(codes::E0221, node.span_of(pointer), message).with_help(help));
     }
 }
 
@@ -154,7 +154,7 @@ fn parse_pattern(
     problems: &mut Problems,
 ) -> Option<Pattern> {
     Pattern::parse(text)
-        .map_err(|why| problems.push(Problem::error("E0222", node.span_of(pointer), why)))
+        .map_err(|why| problems.push(Problem::new(codes::E0222, node.span_of(pointer), why)))
         .ok()
 }
 
@@ -167,7 +167,7 @@ fn define_clients(node: &NodeConfig, texts: &[String], problems: &mut Problems) 
             patterns.push(pattern);
         } else {
             let message = format!("`{text}` has no `{{identity}}`, which names the client");
-            problems.push(Problem::error("E0223", node.span_of(&pointer), message));
+            problems.push(Problem::new(codes::E0223, node.span_of(&pointer), message));
         }
     }
     patterns
@@ -184,11 +184,11 @@ fn define_route(
         let message = "`guarded` is not supported yet";
         let help = "without it the route is open to every client: remove it only if that is meant";
         let span = node.key_span_of(&format!("{pointer}/guarded"));
-        problems.push(Problem::error("E0206", span, message).with_help(help));
+        problems.push(Problem::new(codes::E0206, span, message).with_help(help));
     }
     let Some(exit) = route.exit.clone().or_else(|| node.exit()) else {
         let message = "the route has no `exit`, and neither has the binding";
-        problems.push(Problem::error("E0224", node.span_of(pointer), message));
+        problems.push(Problem::new(codes::E0224, node.span_of(pointer), message));
         return None;
     };
     let conditions: Vec<Condition> = match route.value.get("when") {
@@ -246,11 +246,11 @@ fn check_template(
         if having == 0 {
             let message = format!("no topic of this route has `{{{name}}}`");
             let help = format!("write `{{{name}}}` as a level of a topic in `when`");
-            problems.push(Problem::error("E0225", span, message).with_help(help));
+            problems.push(Problem::new(codes::E0225, span, message).with_help(help));
         } else if having < patterns().count() {
             let message = format!("some topics of this route have no `{{{name}}}`");
             let help = "they never take the route";
-            problems.push(Problem::warning("W0222", span, message).with_help(help));
+            problems.push(Problem::new(codes::W0222, span, message).with_help(help));
         }
     }
     let fills_all = |pattern: &&Pattern| {
@@ -259,6 +259,6 @@ fn check_template(
     if !parameters.is_empty() && route.subscribe.iter().any(|pattern| fills_all(&pattern)) {
         let message = "a subscription with a wildcard in place of a parameter skips this route";
         let help = "messages of this route reach only subscriptions that name the level itself";
-        problems.push(Problem::warning("W0223", node.span_of(pointer), message).with_help(help));
+        problems.push(Problem::new(codes::W0223, node.span_of(pointer), message).with_help(help));
     }
 }

@@ -3,9 +3,9 @@
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
 
-use crate::config::Problem;
 use crate::config::schema::explain::{Case, Explainer, description};
 use crate::config::schema::words;
+use crate::config::{Problem, codes};
 
 impl Explainer<'_> {
     /// `around` says what is accepted where nothing nearer does.
@@ -51,7 +51,7 @@ impl Explainer<'_> {
             // A value of the file is not repeated: it may be long, or secret.
             _ => format!("{subject}: {}", error.masked_with("the value")),
         };
-        let problem = Problem::error("E0207", self.value(case.pointer), message);
+        let problem = Problem::new(codes::E0207, self.value(case.pointer), message);
         match description(case.schema).or(around) {
             Some(help) => problem.with_help(help),
             None => problem,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::config::node::Origin;
 use crate::config::schema::{BINDING, words};
 use crate::config::tree::{Document, push_segment, shortened};
-use crate::config::{Problem, Problems, Span, suggest};
+use crate::config::{Problem, Problems, Span, codes, suggest};
 
 /// Explains the errors of one document.
 pub(super) struct Explainer<'a> {
@@ -49,8 +49,9 @@ impl Explainer<'_> {
         let case = Case { pointer, value: error.instance().as_ref(), schema };
         if schema.get("x-not-supported") == Some(&Value::Bool(true)) {
             let message = format!("{} is not supported by this version yet", self.subject(pointer));
-            problems
-                .push(Problem::error("E0206", self.key(pointer), message).with_help("remove it"));
+            problems.push(
+                Problem::new(codes::E0206, self.key(pointer), message).with_help("remove it"),
+            );
             return;
         }
         match error.kind() {
@@ -109,7 +110,7 @@ impl Explainer<'_> {
         let (shown, owner) = (shortened(name), self.owner(case.pointer));
         if self.is_unsupported(case, name) {
             let message = format!("`{shown}` {owner} is not supported by this version yet");
-            return Problem::error("E0206", place, message).with_help("remove it");
+            return Problem::new(codes::E0206, place, message).with_help("remove it");
         }
         let properties = case.schema.get("properties").and_then(Value::as_object);
         let Some(properties) = properties.filter(|properties| !properties.is_empty()) else {
@@ -127,7 +128,7 @@ impl Explainer<'_> {
             let names: Vec<String> = allowed().map(|name| format!("`{name}`")).collect();
             format!("allowed here: {}", names.join(", "))
         };
-        Problem::error("E0202", place, message).with_help(help)
+        Problem::new(codes::E0202, place, message).with_help(help)
     }
 
     /// Whether Zilla has the property and this version has not.
@@ -146,17 +147,17 @@ impl Explainer<'_> {
         let (name, owner) = (shortened(name), self.owner(case.pointer));
         let Some(pattern) = pattern else {
             let message = format!("unknown property `{name}` {owner}");
-            return Problem::error("E0202", place, message).with_help("nothing is allowed here");
+            return Problem::new(codes::E0202, place, message).with_help("nothing is allowed here");
         };
         let message = format!("the name `{name}` {owner} does not have the form of a name");
-        Problem::error("E0207", place, message).with_help(format!("names match {pattern}"))
+        Problem::new(codes::E0207, place, message).with_help(format!("names match {pattern}"))
     }
 
     pub(super) fn missing(&self, case: &Case<'_>, properties: &[&Value]) -> Problem {
         let names: Vec<String> = properties.iter().map(|name| words::literal(name)).collect();
         let names = words::alternatives(&names);
         let message = format!("{names} is missing {}", self.owner(case.pointer));
-        let mut problem = Problem::error("E0203", self.key(case.pointer), message);
+        let mut problem = Problem::new(codes::E0203, self.key(case.pointer), message);
         if let [Value::String(name)] = properties {
             let property = case.schema.pointer(&format!("/properties/{name}"));
             let options = property.and_then(|property| property.get("enum")?.as_array());
@@ -179,10 +180,10 @@ impl Explainer<'_> {
         if case.value.is_null() {
             let message = format!("{subject} must be {expected}, but has no value");
             let help = "give it a value, or remove the key";
-            return Problem::error("E0204", self.value(case.pointer), message).with_help(help);
+            return Problem::new(codes::E0204, self.value(case.pointer), message).with_help(help);
         }
         let message = format!("{subject} must be {expected}, not {found}");
-        let mut problem = Problem::error("E0204", self.value(case.pointer), message);
+        let mut problem = Problem::new(codes::E0204, self.value(case.pointer), message);
         if expected == words::type_name("string") && !case.value.is_object() {
             problem = problem.with_help("quote it");
         }
@@ -198,7 +199,7 @@ impl Explainer<'_> {
             // `options` of the type are not known, so the value itself is the subject.
             let shown = if self.is_from_file(case.pointer) { format!("`{name}`") } else { shown };
             let message = format!("{subject}: {shown} is not supported by this version yet");
-            return Problem::error("E0206", place, message);
+            return Problem::new(codes::E0206, place, message);
         }
         let names: Vec<String> = options.iter().map(words::literal).collect();
         let message = format!("{subject} cannot be {shown}");
@@ -207,7 +208,7 @@ impl Explainer<'_> {
             close.and_then(|value| suggest(value, options.iter().filter_map(Value::as_str)));
         let close = close.map(|close| format!("did you mean `{close}`? ")).unwrap_or_default();
         let allowed = format!("{close}allowed: {}", names.join(", "));
-        Problem::error("E0205", place, message).with_help(allowed)
+        Problem::new(codes::E0205, place, message).with_help(allowed)
     }
 
     fn is_unsupported_value(&self, case: &Case<'_>, value: &str) -> bool {
@@ -234,7 +235,7 @@ impl Explainer<'_> {
         let (parent, name) = case.pointer.rsplit_once('/').unwrap_or_default();
         let name = shortened(&words::segments(&format!("/{name}")).concat());
         let message = format!("`{name}` is not allowed {}", self.owner(parent));
-        Problem::error("E0208", self.key(case.pointer), message).with_help("remove it")
+        Problem::new(codes::E0208, self.key(case.pointer), message).with_help("remove it")
     }
 }
 

@@ -349,7 +349,7 @@ fn a_part_that_is_no_schema_is_reported_when_a_file_is_loaded() {
         let mut problems = Problems::default();
         let source = Source::new("f.yaml", "name: x\n");
         assert!(load(&source, &schema, &Fixed, &mut problems).is_none());
-        let codes: Vec<&str> = problems.iter().map(Problem::code).collect();
+        let codes: Vec<&str> = problems.iter().map(|problem| problem.code().id()).collect();
         assert_eq!(codes, ["E0200"], "{fragment}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::schema::explain::{Case, Explainer, description};
 use crate::config::schema::words;
-use crate::config::{Problem, Problems};
+use crate::config::{Problem, Problems, codes};
 
 impl Explainer<'_> {
     /// The branch that was probably meant says what is wrong; where none stands out, one message
@@ -49,7 +49,8 @@ impl Explainer<'_> {
                 let shown = words::shown(self.document, case.pointer, case.value);
                 let message = format!("{} cannot be {shown}", self.subject(case.pointer));
                 problems.push(
-                    Problem::error("E0207", self.value(case.pointer), message).with_help(accepted),
+                    Problem::new(codes::E0207, self.value(case.pointer), message)
+                        .with_help(accepted),
                 );
             }
             None => {

@@ -7,7 +7,7 @@ use granit_parser::{Event, Parser, ScalarStyle, StrInput, Tag as ParsedTag};
 
 use crate::config::node::Origin;
 use crate::config::tree::{Content, DEPTH, Key, Scalar, Tag, Tree, syntax};
-use crate::config::{Problem, Problems, Source, Span};
+use crate::config::{Problem, Problems, Source, Span, codes};
 
 /// How much anchors and aliases may add to a file, bytes (a node counts [`NODE`] and its text).
 /// Without a bound, ten lines of aliases of aliases fill any memory.
@@ -148,7 +148,7 @@ impl Composer<'_> {
     fn alias(&mut self, anchor: usize, span: Span) -> Option<()> {
         let Some(node) = self.anchors.get(&anchor) else {
             let message = "the alias is part of the value that it stands for";
-            self.problems.push(Problem::error("E0104", span, message));
+            self.problems.push(Problem::new(codes::E0104, span, message));
             return None;
         };
         if self.frames.len() + node.height > DEPTH {
@@ -169,8 +169,9 @@ impl Composer<'_> {
             return Some(self);
         }
         let message = "aliases make this file larger than 4 MiB";
-        self.problems
-            .push(Problem::error("E0104", span.clone(), message).with_help("write the values out"));
+        self.problems.push(
+            Problem::new(codes::E0104, span.clone(), message).with_help("write the values out"),
+        );
         None
     }
 
@@ -244,7 +245,7 @@ impl Composer<'_> {
         let span =
             place.map_or_else(|| span.clone(), |place| self.source.span(place.start, place.end));
         self.problems.push(
-            Problem::error("E0106", span, message)
+            Problem::new(codes::E0106, span, message)
                 .with_help("remove the tag: known are !!str, !!int, !!float, !!bool, !!null"),
         );
     }
@@ -263,7 +264,7 @@ fn unknown_tag(tag: &ParsedTag) -> String {
 fn key(tree: Tree, known: &mut HashMap<String, Span>, problems: &mut Problems) -> Option<Pending> {
     let Tree { span, content } = tree;
     let Content::Scalar(Scalar { text, .. }) = content else {
-        let problem = Problem::error("E0105", span, "a key is a list or a map")
+        let problem = Problem::new(codes::E0105, span, "a key is a list or a map")
             .with_help("a key is one word; quote it if it begins with [ or {");
         problems.push(problem);
         return None;
@@ -271,7 +272,8 @@ fn key(tree: Tree, known: &mut HashMap<String, Span>, problems: &mut Problems) -
     if let Some(first) = known.get(&text) {
         let message = format!("the key `{}` is given twice", syntax::shortened(&text));
         problems.push(
-            Problem::error("E0103", span, message).with_related(first.clone(), "first given here"),
+            Problem::new(codes::E0103, span, message)
+                .with_related(first.clone(), "first given here"),
         );
         return Some(Pending::Repeated);
     }

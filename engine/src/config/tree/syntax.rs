@@ -2,6 +2,7 @@
 
 use granit_parser::{ErrorKind, ScanError};
 
+use crate::config::codes::{self, Code};
 use crate::config::tree::DEPTH;
 use crate::config::{Problem, Problems, Source, Span};
 
@@ -25,14 +26,14 @@ pub(super) fn check_characters(source: &Source, problems: &mut Problems) -> Opti
     let code = source.text().as_bytes().get(at).copied().unwrap_or_default();
     let message = format!("the control character U+{code:04X} is not allowed");
     problems.push(
-        Problem::error("E0108", source.span(at, at + 1), message)
+        Problem::new(codes::E0108, source.span(at, at + 1), message)
             .with_help("remove it, or write it in double quotes as an escape (\\0, \\x1b)"),
     );
     None
 }
 
 pub(super) fn too_deep(span: Span) -> Problem {
-    Problem::error("E0107", span, format!("values nest deeper than {DEPTH} levels"))
+    Problem::new(codes::E0107, span, format!("values nest deeper than {DEPTH} levels"))
 }
 
 /// The problem that a parser's error is.
@@ -45,7 +46,7 @@ pub(super) fn problem(source: &Source, error: &ScanError) -> Problem {
     }
     let (code, message, help) = describe(error);
     let span = if help == SPACES { tab(source, at).unwrap_or(span) } else { span };
-    let mut problem = Problem::error(code, span, message);
+    let mut problem = Problem::new(code, span, message);
     let help = if in_flow_expression(source, at) {
         "quote an expression between [ ] or { }: \"${{env.NAME}}\"".to_owned()
     } else {
@@ -97,15 +98,19 @@ fn in_flow_expression(source: &Source, at: usize) -> bool {
 const SPACES: &str = "indent with spaces";
 
 /// Code, message, help.
-fn describe(error: &ScanError) -> (&'static str, String, String) {
+fn describe(error: &ScanError) -> (&'static Code, String, String) {
     let (message, help) = match error.kind() {
         ErrorKind::UnknownAnchor => {
             let message = "the alias names no anchor that is defined before it";
             let help = "define it with &NAME, or quote a value that begins with *";
-            return ("E0104", message.to_owned(), help.to_owned());
+            return (codes::E0104, message.to_owned(), help.to_owned());
         }
         ErrorKind::UndeclaredTagHandle => {
-            return ("E0106", "unknown tag".to_owned(), "quote a value that begins with !".into());
+            return (
+                codes::E0106,
+                "unknown tag".to_owned(),
+                "quote a value that begins with !".into(),
+            );
         }
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
@@ -116,10 +121,10 @@ fn describe(error: &ScanError) -> (&'static str, String, String) {
         ErrorKind::UnclosedFlowCollection { open } => {
             let close = if *open == '[' { ']' } else { '}' };
             let message = format!("`{open}` is never closed");
-            return ("E0101", message, format!("add `{close}`"));
+            return (codes::E0101, message, format!("add `{close}`"));
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            return ("E0101", format!("`{open}` is closed by `{close}`"), String::new());
+            return (codes::E0101, format!("`{open}` is closed by `{close}`"), String::new());
         }
         ErrorKind::MisplacedFlowCollectionEnd => ("this bracket closes nothing", ""),
         ErrorKind::ExpectedFlowMappingSeparator => ("expected `,` or `}`", ""),
@@ -151,12 +156,12 @@ fn describe(error: &ScanError) -> (&'static str, String, String) {
         }
         ErrorKind::UnexpectedCharacter { character } => {
             let message = format!("a value cannot begin with `{}`", character.escape_debug());
-            return ("E0101", message, "quote the value".to_owned());
+            return (codes::E0101, message, "quote the value".to_owned());
         }
         ErrorKind::UnknownQuotedScalarEscape => {
             ("unknown escape in double quotes", "write \\\\ for a backslash, or use single quotes")
         }
-        _ => return ("E0101", error.info(), String::new()),
+        _ => return (codes::E0101, error.info(), String::new()),
     };
-    ("E0101", message.to_owned(), help.to_owned())
+    (codes::E0101, message.to_owned(), help.to_owned())
 }

@@ -1,0 +1,210 @@
+//! Problems of a configuration, each with its place.
+
+mod suggest;
+mod text;
+
+use std::fmt::Write as _;
+
+pub use problem_codes as codes;
+pub use suggest::suggest;
+
+use crate::config::Span;
+use codes::Code;
+
+/// Whether a problem prevents the configuration from being used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It does.
+    Error,
+    /// It does not.
+    Warning,
+}
+
+impl Severity {
+    /// The severity's name in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(Box<Details>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Details {
+    code: &'static Code,
+    span: Span,
+    message: String,
+    help: Option<String>,
+    related: Vec<(Span, String)>,
+}
+
+impl Problem {
+    /// A problem at a place. Its code says whether it prevents the configuration from being used.
+    #[must_use]
+    pub fn new(code: &'static Code, span: Span, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Details { code, span, message, help: None, related: Vec::new() }))
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// Adds another place that has to do with it.
+    #[must_use]
+    pub fn with_related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.0.related.push((span, label.into()));
+        self
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &'static Code {
+        self.0.code
+    }
+
+    /// The severity.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        if self.code().is_warning() { Severity::Warning } else { Severity::Error }
+    }
+
+    /// The place.
+    #[must_use]
+    pub fn span(&self) -> &Span {
+        &self.0.span
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Other places that have to do with it, each with what it is.
+    #[must_use]
+    pub fn related(&self) -> &[(Span, String)] {
+        &self.0.related
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+}
+
+/// Problems as they are found: each once, and no more than a person can use.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    kept: Vec<Problem>,
+    /// Those beyond [`MOST`].
+    more: usize,
+    has_errors: bool,
+}
+
+/// So many problems are kept; the rest is counted.
+const MOST: usize = 200;
+
+impl Problems {
+    /// Adds one, unless it is there already: what an alias repeats has its problem once.
+    pub fn push(&mut self, problem: Problem) {
+        self.has_errors |= problem.severity() == Severity::Error;
+        if self.kept.contains(&problem) {
+            return;
+        }
+        if self.kept.len() < MOST {
+            self.kept.push(problem);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds those that were found elsewhere.
+    pub(super) fn append(&mut self, other: Self) {
+        for problem in other.kept {
+            self.push(problem);
+        }
+        self.more += other.more;
+        self.has_errors |= other.has_errors;
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Whether one of them is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.has_errors
+    }
+
+    /// Those that are kept, in the order in which they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.kept.iter()
+    }
+
+    /// All as text, sorted by place.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut sorted: Vec<&Problem> = self.kept.iter().collect();
+        sorted.sort_by_key(|problem| (problem.span().file().to_owned(), problem.span().start()));
+        let mut text = String::new();
+        for problem in sorted {
+            // Writing to a string does not fail.
+            writeln!(text, "{problem}").ok();
+        }
+        if self.more > 0 {
+            writeln!(text, "… and {} more problems", self.more).ok();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    #[test]
+    fn a_problem_shows_its_line_and_what_to_do() {
+        let source = Source::new("zilla.yaml", "name: x\nbindings:\n  a:\n    exitt: b\n");
+        let at = source.text().find("exitt").unwrap();
+        let mut problems = Problems::default();
+        problems.push(
+            Problem::new(codes::E0202, source.span(at, at + 5), "unknown property `exitt`")
+                .with_help("did you mean `exit`?"),
+        );
+        problems.push(Problem::new(codes::W0201, source.span(0, 4), "first by place"));
+        assert!(problems.has_errors());
+        assert_eq!(
+            problems.render(),
+            "zilla.yaml:1:1: warning[W0201]: first by place\n  |\n1 | name: x\n  | ^^^^\n\n\
+             zilla.yaml:4:5: error[E0202]: unknown property `exitt`\n  |\n4 |     exitt: b\n  \
+             |     ^^^^^ did you mean `exit`?\n\n"
+        );
+    }
+
+    #[test]
+    fn a_problem_is_kept_once_and_too_many_are_counted() {
+        let source = Source::new("f.yaml", "a".repeat(1000));
+        let mut problems = Problems::default();
+        for at in (0..300).chain(0..100) {
+            problems.push(Problem::new(codes::E0202, source.span(at, at + 1), "unknown"));
+        }
+        assert_eq!(problems.iter().count(), 200);
+        assert!(problems.render().ends_with("… and 100 more problems\n"));
+        assert!(problems.has_errors());
+    }
+}

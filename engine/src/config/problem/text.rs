@@ -1,0 +1,39 @@
+//! A problem as text, for a person.
+
+use std::fmt;
+
+use crate::config::{Problem, Span};
+
+/// `file:line:col: error[CODE]: message`, the line with a marker, help, related places.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (severity, code) = (self.severity().name(), self.code().id());
+        writeln!(f, "{}: {severity}[{code}]: {}", self.span(), self.message())?;
+        excerpt(f, self.span(), self.help().unwrap_or_default())?;
+        for (span, label) in self.related() {
+            writeln!(f, "{span}: {label}")?;
+            excerpt(f, span, "")?;
+        }
+        Ok(())
+    }
+}
+
+/// Lines longer than this are cut around the marker, characters.
+const WIDTH: usize = 160;
+
+fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, label: &str) -> fmt::Result {
+    let number = span.line().to_string();
+    let gutter = " ".repeat(number.len());
+    // A tab takes one column here, as it does in `column`; other control characters are not shown.
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let before = span.column() - 1;
+    let skipped = before.saturating_sub(WIDTH / 2);
+    let line: String = span.line_text().chars().skip(skipped).take(WIDTH).map(clean).collect();
+    let shown = line.chars().count();
+    let indent = before - skipped;
+    let width = span.width().min(shown.saturating_sub(indent)).max(1);
+    writeln!(f, "{gutter} |")?;
+    writeln!(f, "{number} | {}", line.trim_end())?;
+    let marker = format!("{}{} {label}", " ".repeat(indent), "^".repeat(width));
+    writeln!(f, "{gutter} | {}", marker.trim_end())
+}

@@ -1,0 +1,6 @@
+//! The program's commands, from outside and without a Kafka.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod codes;
+mod program;

@@ -1,0 +1,63 @@
+//! Running the program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A directory that ends with the test.
+pub(crate) fn directory() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// The program with `arguments`, in an environment that has only what examples ask for.
+pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zilla"));
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env_clear()
+        .env("HOST", "kafka.example")
+        .env("PASSWORD", "hunter2");
+    command
+}
+
+/// What a run of the program said.
+pub(crate) struct Said {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Runs the program to its end.
+pub(crate) fn zilla(directory: &Path, arguments: &[&str]) -> Said {
+    command(directory, arguments).output().unwrap().into()
+}
+
+/// Compares what was said with a file of the repository, or with `ZILLA_BLESS=1` writes it there.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a switch for the developer, not configuration")]
+pub(crate) fn assert_is_file(said: &str, path: &str) {
+    let path = root().join(path);
+    if std::env::var("ZILLA_BLESS").is_ok_and(|value| value == "1") {
+        fs::write(&path, said).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert!(said == expected, "{} differs (ZILLA_BLESS=1 writes it):\n{said}", path.display());
+}
