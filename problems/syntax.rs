@@ -1,5 +1,7 @@
 //! E0100 to E0109: the text is not YAML that this program reads.
 
+use crate::Example;
+
 codes! {
     SYNTAX;
 
@@ -139,4 +141,8 @@ bindings: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a
         bad: "name: edge\u{1}\n",
         good: "name: edge\n",
     };
+
+    E0109: "the file cannot be read",
+    "The file is not there, the system does not permit to read it, it is larger than 16 MiB, or it is not UTF-8 text.",
+    Example::Situation("It is about the file, not about what stands in it.");
 }

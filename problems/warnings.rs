@@ -3,6 +3,44 @@
 codes! {
     WARNINGS;
 
+    W0001: "an `allow` that allows nothing",
+    "A comment `# zilla: allow W…` names a warning that is not there: the file was mended and the comment was left, or it stands on the wrong line. At the end of a line it is about that line; on a line of its own, about the next line that says something; before anything else in the file, about the whole file.",
+    files! {
+        bad: "\
+name: edge
+bindings:
+  south:
+    type: tcp # zilla: allow W0201
+    kind: client
+",
+        good: "\
+name: edge
+bindings:
+  south:
+    type: tcp
+    kind: client
+",
+    };
+
+    W0002: "an `allow` that names no warning",
+    "A comment `# zilla: allow` is followed by the codes of warnings. Errors cannot be allowed: a configuration that has one does not run.",
+    files! {
+        bad: "\
+name: edge
+bindings:
+  south: # zilla: allow E0202
+    type: tcp
+    kind: client
+",
+        good: "\
+name: edge
+bindings:
+  south:
+    type: tcp
+    kind: client
+",
+    };
+
     W0201: "a property that has no effect here",
     "Zilla does something with the property that this program does otherwise or need not do. What the file asks for works without it.",
     files! {

@@ -4,3 +4,4 @@
 
 mod codes;
 mod program;
+mod validate;

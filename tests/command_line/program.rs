@@ -6,6 +6,46 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+/// A configuration without problems, from a listening socket to Kafka.
+pub(crate) const CHAIN: &str = "\
+name: edge
+bindings:
+  north:
+    type: tcp
+    kind: server
+    options:
+      host: 127.0.0.1
+      port: 7183
+    exit: mqtt
+  mqtt:
+    type: mqtt
+    kind: server
+    exit: mapping
+  mapping:
+    type: mqtt-kafka
+    kind: proxy
+    options:
+      topics:
+        sessions: mqtt-sessions
+        messages: mqtt-messages
+        retained: mqtt-retained
+    exit: log
+  log:
+    type: kafka
+    kind: cache_client
+    exit: log_server
+  log_server:
+    type: kafka
+    kind: cache_server
+    exit: kafka
+  kafka:
+    type: kafka
+    kind: client
+    options:
+      servers:
+        - kafka.example:9092
+";
+
 /// The repository.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -100,7 +100,7 @@ fn problems_have_a_place_and_an_exit_status() {
     assert!(stdout(&output).contains(&format!("{}:{line}:", file.display())));
     let output = run_zilla(&["validate", "no-such-file.yaml"]);
     assert_ne!(output.status.code(), Some(0));
-    assert!(stderr(&output).contains("no-such-file.yaml"));
+    assert!(stdout(&output).contains("no-such-file.yaml:1:1: error[E0109]"));
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
 
+mod check;
 mod explain_code;
+mod place;
 mod status;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -12,8 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Problems, ProcessEnvironment, Schema, Source, load};
-use crate::graph::build;
+use crate::config::Schema;
 use crate::runtime::{self, EngineOptions, StartError};
 use crate::spi::Catalog;
 use crate::telemetry::{LogFormat, init_logging};
@@ -34,9 +36,9 @@ enum Command {
     Start(Start),
     /// Check configuration files without binding or connecting to anything.
     ///
-    /// Prints every problem with its place. Exit status: 0 without errors, 1 with errors, 2 if the
-    /// command line is wrong.
-    Validate(Validate),
+    /// Prints every problem with its place. Exit status: 0 without errors, 1 with errors (or with
+    /// warnings, where --deny-warnings is given), 2 if the command line is wrong.
+    Validate(validate::Arguments),
     /// Explain the codes of problems, with a wrong and a right example; without a code, list all.
     ExplainCode(ExplainCode),
     /// Print the JSON Schema of zilla.yaml, for editors.
@@ -59,16 +61,6 @@ struct Start {
     /// Which events: a level (error, warn, info, debug, trace) or a list of TARGET=LEVEL.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
-}
-
-#[derive(Debug, Args)]
-struct Validate {
-    /// A configuration file; may be repeated [default: ./zilla.yaml]
-    #[arg(short, long, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// More configuration files.
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -111,7 +103,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
     };
     match cli.command {
         Command::Start(start) => run(start, *catalog, matches.subcommand_matches("start")),
-        Command::Validate(validate) => check(validate, catalog),
+        Command::Validate(arguments) => validate::run(arguments, catalog),
         Command::ExplainCode(explain) => explain_code::print(&explain.codes, explain.format),
         Command::Schema => schema(catalog),
         Command::Status(show) => status::print(&show.config, show.format),
@@ -166,33 +158,9 @@ fn run(start: Start, catalog: Catalog, matches: Option<&ArgMatches>) -> ExitCode
     }
 }
 
-fn check(validate: Validate, catalog: &Catalog) -> ExitCode {
-    let mut files = validate.config;
-    files.extend(validate.files);
-    if files.is_empty() {
-        files.push(PathBuf::from("./zilla.yaml"));
-    }
-    let schema = Schema::compose(&catalog.fragments());
-    let mut has_errors = false;
-    for file in files {
-        let mut problems = Problems::default();
-        match Source::read(&file) {
-            Ok(source) => {
-                let config = load(&source, &schema, &ProcessEnvironment, &mut problems);
-                if let Some(config) = config {
-                    drop(build(&config, catalog, &mut problems));
-                }
-            }
-            Err(error) => {
-                eprintln!("zilla: {}: {error}", file.display());
-                has_errors = true;
-                continue;
-            }
-        }
-        print!("{}", problems.render());
-        has_errors |= problems.has_errors();
-    }
-    if has_errors { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+/// Writes to standard output. Who reads no further wants no more.
+fn out(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).ok();
 }
 
 fn schema(catalog: &Catalog) -> ExitCode {

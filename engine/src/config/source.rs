@@ -1,6 +1,6 @@
 //! Files as text, and places in them.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, fs, io};
@@ -42,8 +42,16 @@ impl Source {
     /// # Errors
     /// Where it cannot be read, is larger, or is not UTF-8.
     pub fn read(path: &Path) -> io::Result<Self> {
+        Self::read_from(path.display().to_string(), fs::File::open(path)?)
+    }
+
+    /// Reads at most 16 MiB to the end.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub fn read_from(name: impl Into<String>, from: impl Read) -> io::Result<Self> {
         let mut bytes = Vec::new();
-        fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+        from.take(MOST + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MOST {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
         }
@@ -52,7 +60,7 @@ impl Source {
             let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
             io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8 text"))
         })?;
-        Ok(Self::new(path.display().to_string(), text))
+        Ok(Self::new(name, text))
     }
 
     /// The name that diagnostics give to it: the path as it was given.
@@ -67,6 +75,21 @@ impl Source {
         &self.0.text
     }
 
+    fn line_index(&self, at: usize) -> usize {
+        self.0.lines.partition_point(|begin| *begin <= at).saturating_sub(1)
+    }
+
+    fn position(&self, at: usize) -> Position {
+        let index = self.line_index(at);
+        let before = self.0.text.get(self.0.lines[index]..at).unwrap_or_default();
+        let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(before);
+        Position {
+            line: index + 1,
+            column: before.chars().count() + 1,
+            column_utf16: before.encode_utf16().count() + 1,
+        }
+    }
+
     /// The place from byte `start` to byte `end`.
     #[must_use]
     pub fn span(&self, start: usize, end: usize) -> Span {
@@ -74,6 +97,17 @@ impl Source {
         let start = start.min(limit);
         Span { source: self.clone(), start, end: end.clamp(start, limit) }
     }
+}
+
+/// A place between two characters of a text. Its line and columns count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+    /// The column, in units of UTF-16, as some formats and editors count.
+    pub column_utf16: usize,
 }
 
 /// It may begin a file, and is no character of its first line.
@@ -116,7 +150,7 @@ impl Span {
     }
 
     fn line_index(&self) -> usize {
-        self.source.0.lines.partition_point(|begin| *begin <= self.start).saturating_sub(1)
+        self.source.line_index(self.start)
     }
 
     /// The line that it begins on, from 1.
@@ -128,9 +162,19 @@ impl Span {
     /// The column that it begins at, in characters from 1.
     #[must_use]
     pub fn column(&self) -> usize {
-        let begin = self.source.0.lines[self.line_index()];
-        let before = self.source.text().get(begin..self.start).unwrap_or_default();
-        before.chars().filter(|c| *c != BYTE_ORDER_MARK).count() + 1
+        self.start_position().column
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub fn start_position(&self) -> Position {
+        self.source.position(self.start)
+    }
+
+    /// Where it ends: before the character of this position.
+    #[must_use]
+    pub fn end_position(&self) -> Position {
+        self.source.position(self.end)
     }
 
     /// The line that it begins on, without its end.
@@ -193,6 +237,12 @@ mod tests {
         let span = source.span(at, at + 1);
         assert_eq!(span.to_string(), "f.yaml:2:5");
         assert_eq!((span.line_text(), span.width()), ("ä: öx", 1));
+        let wide = Source::new("f.yaml", "\u{feff}a: \u{1f600}b\nc: d\n");
+        let start = wide.text().find('b').unwrap();
+        let span = wide.span(start, wide.text().find('d').unwrap() + 1);
+        let (begin, end) = (span.start_position(), span.end_position());
+        assert_eq!(begin, Position { line: 1, column: 5, column_utf16: 6 });
+        assert_eq!(end, Position { line: 2, column: 5, column_utf16: 5 });
         let end = source.span(source.text().len(), 1000);
         assert_eq!((end.line(), end.column(), end.line_text()), (3, 1, ""));
     }

@@ -1,11 +1,16 @@
 //! Problems of a configuration, each with its place.
 
+mod allow;
+mod redact;
 mod suggest;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+pub use allow::Allowances;
 pub use problem_codes as codes;
+pub use redact::RecordingEnvironment;
 pub use suggest::suggest;
 
 use crate::config::Span;
@@ -107,8 +112,8 @@ impl Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     kept: Vec<Problem>,
-    /// Those beyond [`MOST`].
-    more: usize,
+    /// How many are beyond [`MOST`], by code.
+    more: BTreeMap<&'static str, usize>,
     has_errors: bool,
 }
 
@@ -125,7 +130,7 @@ impl Problems {
         if self.kept.len() < MOST {
             self.kept.push(problem);
         } else {
-            self.more += 1;
+            *self.more.entry(problem.code().id()).or_default() += 1;
         }
     }
 
@@ -134,7 +139,9 @@ impl Problems {
         for problem in other.kept {
             self.push(problem);
         }
-        self.more += other.more;
+        for (code, count) in other.more {
+            *self.more.entry(code).or_default() += count;
+        }
         self.has_errors |= other.has_errors;
     }
 
@@ -155,18 +162,56 @@ impl Problems {
         self.kept.iter()
     }
 
+    /// Those that are kept, sorted by place.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Problem> {
+        let mut sorted: Vec<&Problem> = self.kept.iter().collect();
+        sorted.sort_by_key(|problem| (problem.span().file(), problem.span().start()));
+        sorted
+    }
+
+    /// How many were not kept.
+    #[must_use]
+    pub fn more(&self) -> usize {
+        self.more.values().sum()
+    }
+
+    /// How many there are of a severity, with those that were not kept.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        let is_warning = severity == Severity::Warning;
+        let kept = self.kept.iter().filter(|problem| problem.severity() == severity).count();
+        let more = self.more.iter().filter(|(id, _)| id.starts_with('W') == is_warning);
+        kept + more.map(|(_, count)| count).sum::<usize>()
+    }
+
+    /// Without those that `is_left_out` names.
+    pub(super) fn without(mut self, mut is_left_out: impl FnMut(&Problem) -> bool) -> Self {
+        self.kept.retain(|problem| !is_left_out(problem));
+        self
+    }
+
+    /// Leaves out those of a code that were not kept.
+    pub(super) fn forget_more(&mut self, id: &str) {
+        self.more.remove(id);
+    }
+
+    /// Each made into another.
+    pub(super) fn map(mut self, other: impl FnMut(Problem) -> Problem) -> Self {
+        self.kept = self.kept.into_iter().map(other).collect();
+        self
+    }
+
     /// All as text, sorted by place.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut sorted: Vec<&Problem> = self.kept.iter().collect();
-        sorted.sort_by_key(|problem| (problem.span().file().to_owned(), problem.span().start()));
         let mut text = String::new();
-        for problem in sorted {
+        for problem in self.sorted() {
             // Writing to a string does not fail.
             writeln!(text, "{problem}").ok();
         }
-        if self.more > 0 {
-            writeln!(text, "… and {} more problems", self.more).ok();
+        if self.more() > 0 {
+            writeln!(text, "… and {} more problems", self.more()).ok();
         }
         text
     }

@@ -1,0 +1,147 @@
+//! `zilla validate`.
+
+#![expect(clippy::print_stderr, reason = "this is what talks to a person")]
+
+mod files;
+mod github;
+mod json;
+mod junit;
+mod sarif;
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::check::{Checked, Checker};
+use crate::cli::{out, place};
+use crate::config::codes::{self, Code};
+use crate::config::{Allowances, Problem, Problems, Severity, suggest};
+use crate::spi::Catalog;
+
+/// How problems are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a person: the line, a marker, what to do.
+    #[default]
+    Text,
+    /// One JSON document. Columns count characters.
+    Json,
+    /// SARIF 2.1.0, for code scanning. Columns count UTF-16 units, as the document says.
+    Sarif,
+    /// JUnit XML: a test suite a file, a test case a problem.
+    Junit,
+    /// Commands of a GitHub workflow, which annotate the lines.
+    Github,
+}
+
+/// The arguments of `zilla validate`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A configuration file; may be repeated [default: ./zilla.yaml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// More of them. Of a directory, all *.yaml and *.yml below it that have bindings; `-`:
+    /// standard input.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How problems are printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Exit with status 1 where there are warnings.
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Leave out a warning; may be repeated. A comment in the file does the same:
+    /// `# zilla: allow W0201` at the end of a line is about that line; on a line of its own, about
+    /// the next line that says something; before anything else in the file, about all of it.
+    #[arg(long, value_name = "CODE", value_parser = warning)]
+    allow: Vec<&'static Code>,
+}
+
+/// The warning of a code.
+fn warning(id: &str) -> Result<&'static Code, String> {
+    match codes::find(id) {
+        Some(code) if code.is_warning() => Ok(code),
+        Some(code) => Err(format!("{code} is an error, which cannot be allowed")),
+        None => {
+            let all = codes::all();
+            let close = suggest(id, all.iter().map(|code| code.id()));
+            Err(close.map_or_else(
+                || "`zilla explain-code` lists all codes".to_owned(),
+                |close| format!("did you mean {close}?"),
+            ))
+        }
+    }
+}
+
+/// What was found in all files.
+struct Report {
+    files: Vec<Checked>,
+    denies_warnings: bool,
+}
+
+impl Report {
+    fn count(&self, severity: Severity) -> usize {
+        self.files.iter().map(|file| file.problems.count(severity)).sum()
+    }
+
+    /// Whether a problem makes the check fail.
+    fn is_failure(&self, problem: &Problem) -> bool {
+        self.denies_warnings || problem.severity() == Severity::Error
+    }
+}
+
+pub(super) fn run(arguments: Arguments, catalog: &Catalog) -> ExitCode {
+    let mut paths = arguments.config;
+    paths.extend(arguments.files);
+    if paths.is_empty() {
+        paths.push(PathBuf::from("./zilla.yaml"));
+    }
+    let allowed: BTreeSet<&'static str> = arguments.allow.iter().map(|code| code.id()).collect();
+    let checker = Checker::new(catalog, Allowances::new(arguments.allow));
+    let mut report = Report { files: Vec::new(), denies_warnings: arguments.deny_warnings };
+    let mut has_all = true;
+    for found in files::find(&paths) {
+        match found {
+            files::Found::File(source) => report.files.push(checker.check(source)),
+            files::Found::Unreadable(source, problem) => {
+                let mut problems = Problems::default();
+                problems.push(problem);
+                let allowed = BTreeSet::new();
+                report.files.push(Checked { source, problems, allowed });
+            }
+            files::Found::Skipped(path, why) => {
+                eprintln!("zilla: skipped {}: {why}", path.display());
+            }
+            files::Found::Nothing(path) => {
+                eprintln!("zilla: no configuration is in {}", path.display());
+                has_all = false;
+            }
+        }
+    }
+    let used: BTreeSet<_> = report.files.iter().flat_map(|file| &file.allowed).copied().collect();
+    for code in allowed.difference(&used) {
+        eprintln!("zilla: --allow {code} allowed nothing");
+    }
+    out(&match arguments.format {
+        Format::Text => report.files.iter().map(|file| file.problems.render()).collect(),
+        Format::Json => json::render(&report),
+        Format::Sarif => sarif::render(&report),
+        Format::Junit => junit::render(&report),
+        Format::Github => github::render(&report),
+    });
+    let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
+    if std::io::stderr().is_terminal() {
+        let files = place::counted(report.files.len(), "file");
+        let (errors, warnings) =
+            (place::counted(errors, "error"), place::counted(warnings, "warning"));
+        eprintln!("zilla: {files}, {errors}, {warnings}");
+    }
+    if !has_all {
+        ExitCode::from(2)
+    } else if errors > 0 || (arguments.deny_warnings && warnings > 0) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
