@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod codes;
+mod graph;
 mod program;
 mod validate;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use engine::bytes::{Endpoint, EndpointPlane};
 use engine::config::{ExitName, NodeConfig, Problem, Problems, Span, codes};
 use engine::spi::{
-    Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, WorkerCx,
+    Attached, BoxFuture, Definition, Exit, External, Links, Node, Plane, PrepareCx, Prepared,
+    WorkerCx,
 };
 
 use crate::CLIENT_PLANE;
@@ -110,6 +111,10 @@ impl Definition for Client {
 
     fn exits(&self) -> Vec<Exit> {
         self.exit.iter().map(|exit| config::value_exit(exit, EndpointPlane::NAME)).collect()
+    }
+
+    fn externals(&self) -> Vec<External> {
+        self.options.servers.iter().cloned().map(External::Address).collect()
     }
 
     // Another cluster, other credentials: never absorbed. The same cluster under an equal

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use engine::bytes::{Endpoint, EndpointPlane};
 use engine::config::{NodeConfig, Problem, Problems, codes};
 use engine::spi::{
-    Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, WorkerCx,
+    Attached, BoxFuture, Definition, Exit, External, Links, Node, Plane, PrepareCx, Prepared,
+    WorkerCx,
 };
 use serde_json::Value;
 
@@ -38,6 +39,11 @@ impl Definition for TcpClient {
 
     fn exits(&self) -> Vec<Exit> {
         Vec::new()
+    }
+
+    fn externals(&self) -> Vec<External> {
+        let address = self.endpoint.address.iter();
+        address.map(|(host, port)| External::Address(format!("{host}:{port}"))).collect()
     }
 
     fn absorbs(&self, old: &dyn Definition) -> bool {

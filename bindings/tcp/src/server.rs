@@ -10,12 +10,13 @@ use engine::bytes::Bytes;
 use engine::config::{NodeConfig, NodeName, Problem, Problems, Span, codes};
 use engine::runtime::Listeners;
 use engine::spi::{
-    Attached, BoxFuture, Coupling, Definition, Exit, Links, Plane, PrepareCx, Prepared, Resource,
-    WorkerCx, definition_as, prepared_as,
+    Attached, BoxFuture, Coupling, Definition, Exit, External, Links, Plane, PrepareCx, Prepared,
+    Resource, WorkerCx, definition_as, prepared_as,
 };
 use serde_json::Value;
 
 use crate::config::{self, Ports, RouteTarget};
+use crate::state::PortRange;
 use node::TcpServerNode;
 
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
@@ -129,6 +130,16 @@ impl Definition for TcpServer {
         let Ok(host) = self.host.parse::<IpAddr>() else { return Vec::new() };
         let listener = |(port, span)| Resource::Listener(SocketAddr::new(host, port), span);
         self.ports().into_iter().map(listener).collect()
+    }
+
+    fn externals(&self) -> Vec<External> {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let listens = |PortRange { first, last }: PortRange| {
+            let ports = if first == last { first.to_string() } else { format!("{first}-{last}") };
+            External::Address(format!("{host}:{ports}"))
+        };
+        self.ports.iter().map(|(range, _)| listens(*range)).collect()
     }
 
     fn absorbs(&self, old: &dyn Definition) -> bool {

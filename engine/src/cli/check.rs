@@ -1,11 +1,12 @@
-//! Checking a file: what commands begin with.
+//! Checking a file: what `validate`, `graph` and `plan` begin with.
 
 use std::collections::BTreeSet;
 
 use crate::config::{
-    Allowances, Problems, ProcessEnvironment, RecordingEnvironment, Schema, Source, load,
+    Allowances, Config, Problem, Problems, ProcessEnvironment, RecordingEnvironment, Schema,
+    Source, load,
 };
-use crate::graph::build;
+use crate::graph::{Plan, build};
 use crate::spi::Catalog;
 
 /// A file that was checked.
@@ -13,8 +14,22 @@ pub(super) struct Checked {
     pub(super) source: Source,
     /// No value of the environment is in them.
     pub(super) problems: Problems,
+    /// The configuration and its plan, where no problem is an error.
+    pub(super) plan: Option<(Config, Plan)>,
+    /// What was taken of the environment.
+    pub(super) environment: RecordingEnvironment<'static>,
     /// The codes that the command line allowed and that were there.
     pub(super) allowed: BTreeSet<&'static str>,
+}
+
+impl Checked {
+    /// A file that has only this problem.
+    pub(super) fn unreadable(source: Source, problem: Problem) -> Self {
+        let mut problems = Problems::default();
+        problems.push(problem);
+        let environment = RecordingEnvironment::new(&ProcessEnvironment);
+        Self { source, problems, plan: None, environment, allowed: BTreeSet::new() }
+    }
 }
 
 /// Checks files one after the other.
@@ -33,11 +48,12 @@ impl<'c> Checker<'c> {
         let environment = RecordingEnvironment::new(&ProcessEnvironment);
         let mut problems = Problems::default();
         let config = load(&source, &self.schema, &environment, &mut problems);
-        if let Some(config) = config {
-            drop(build(&config, self.catalog, &mut problems));
-        }
+        let plan = config.and_then(|config| {
+            let plan = build(&config, self.catalog, &mut problems)?;
+            Some((config, plan))
+        });
         let problems = environment.redacted(&source, problems);
         let (problems, allowed) = self.allowances.apply(&source, problems);
-        Checked { source, problems, allowed }
+        Checked { source, problems, plan, environment, allowed }
     }
 }

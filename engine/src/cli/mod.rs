@@ -4,6 +4,7 @@
 
 mod check;
 mod explain_code;
+mod graph;
 mod place;
 mod status;
 mod validate;
@@ -41,6 +42,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Explain the codes of problems, with a wrong and a right example; without a code, list all.
     ExplainCode(ExplainCode),
+    /// Draw the bindings of a file: what leads where, what each takes, which topics it uses.
+    Graph(graph::Arguments),
     /// Print the JSON Schema of zilla.yaml, for editors.
     Schema,
     /// Show what a running engine does: generation, bindings, connections, counters.
@@ -105,6 +108,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         Command::Start(start) => run(start, *catalog, matches.subcommand_matches("start")),
         Command::Validate(arguments) => validate::run(arguments, catalog),
         Command::ExplainCode(explain) => explain_code::print(&explain.codes, explain.format),
+        Command::Graph(arguments) => graph::run(&arguments, catalog),
         Command::Schema => schema(catalog),
         Command::Status(show) => status::print(&show.config, show.format),
     }

@@ -57,6 +57,15 @@ pub enum Resource {
     Listener(SocketAddr, Span),
 }
 
+/// Something outside of the graph that a binding uses, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum External {
+    /// Where it listens or connects to.
+    Address(String),
+    /// What it reads and writes there.
+    Topic(String),
+}
+
 /// What a definition prepared: shared by workers, dropped with the last generation that uses it.
 pub type Prepared = Arc<dyn Any + Send + Sync>;
 
@@ -70,6 +79,12 @@ pub trait Definition: Any + Send + Sync {
 
     /// What it needs for itself alone.
     fn resources(&self) -> Vec<Resource> {
+        Vec::new()
+    }
+
+    /// What it uses outside of the graph, for people. What comes from the environment is not left
+    /// out here.
+    fn externals(&self) -> Vec<External> {
         Vec::new()
     }
 

@@ -12,8 +12,8 @@ mod prepare;
 mod worker;
 
 pub use binding::{
-    Attached, BindingKind, BoxFuture, Coupling, Definition, Exit, Node, Prepared, Resource, Retire,
-    definition_as, prepared_as,
+    Attached, BindingKind, BoxFuture, Coupling, Definition, Exit, External, Node, Prepared,
+    Resource, Retire, definition_as, prepared_as,
 };
 pub use catalog::{Catalog, Setting};
 pub use link::{Entry, Link, Links};

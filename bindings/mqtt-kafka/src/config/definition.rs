@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use engine::config::{ExitName, NodeConfig, NodeName, Problem, Problems};
 use engine::spi::{
-    Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, Links, Plane, PrepareCx,
-    Prepared, WorkerCx, definition_as, prepared_as,
+    Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, External, Links, Plane,
+    PrepareCx, Prepared, WorkerCx, definition_as, prepared_as,
 };
 use kafka_plane::Kafka;
 use mqtt_plane::{Mqtt, MqttExit};
@@ -59,6 +59,13 @@ impl Definition for MqttKafkaDefinition {
             span: exit.span.clone(),
         };
         self.exits.iter().map(exit).collect()
+    }
+
+    fn externals(&self) -> Vec<External> {
+        let Mapping { sessions, messages, retained, routes, .. } = &*self.mapping;
+        let fixed = [sessions, messages, retained].into_iter().map(ToString::to_string);
+        let routed = routes.iter().filter_map(|route| route.messages.as_ref());
+        fixed.chain(routed.map(ToString::to_string)).map(External::Topic).collect()
     }
 
     /// Topics, routes and exits: open sessions are moved to whatever changed.

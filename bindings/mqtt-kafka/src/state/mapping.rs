@@ -1,5 +1,6 @@
 //! Which Kafka topic an MQTT topic lies in: a pure function over the configuration.
 
+use std::fmt;
 use std::sync::Arc;
 
 use mqtt_plane::Qos;
@@ -48,6 +49,19 @@ pub struct Template {
 enum Piece {
     Literal(String),
     Parameter(String),
+}
+
+/// As the file writes it.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => f.write_str(text)?,
+                Piece::Parameter(name) => write!(f, "${{params.{name}}}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Template {

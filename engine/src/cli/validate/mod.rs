@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use crate::cli::check::{Checked, Checker};
 use crate::cli::{out, place};
 use crate::config::codes::{self, Code};
-use crate::config::{Allowances, Problem, Problems, Severity, suggest};
+use crate::config::{Allowances, Problem, Severity, suggest};
 use crate::spi::Catalog;
 
 /// How problems are printed.
@@ -105,10 +105,7 @@ pub(super) fn run(arguments: Arguments, catalog: &Catalog) -> ExitCode {
         match found {
             files::Found::File(source) => report.files.push(checker.check(source)),
             files::Found::Unreadable(source, problem) => {
-                let mut problems = Problems::default();
-                problems.push(problem);
-                let allowed = BTreeSet::new();
-                report.files.push(Checked { source, problems, allowed });
+                report.files.push(Checked::unreadable(source, problem));
             }
             files::Found::Skipped(path, why) => {
                 eprintln!("zilla: skipped {}: {why}", path.display());

@@ -1,0 +1,69 @@
+//! `zilla graph`.
+
+#![expect(clippy::print_stderr, reason = "this is what talks to a person")]
+
+mod diagram;
+mod dot;
+mod layout;
+mod mermaid;
+mod svg;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::check::Checker;
+use crate::cli::out;
+use crate::config::{Allowances, Source};
+use crate::spi::Catalog;
+use diagram::Diagram;
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A tree, for a terminal.
+    #[default]
+    Text,
+    /// A Mermaid flow chart, which GitHub and others draw in Markdown.
+    Mermaid,
+    /// The language of Graphviz.
+    Dot,
+    /// A picture.
+    Svg,
+}
+
+/// The arguments of `zilla graph`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
+    config: PathBuf,
+    /// How it is drawn.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
+    let source = match Source::read(&arguments.config) {
+        Ok(source) => source,
+        Err(error) => {
+            eprintln!("zilla: {}: {error}", arguments.config.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let checked = Checker::new(catalog, Allowances::default()).check(source);
+    let Some((config, plan)) = &checked.plan else {
+        eprint!("{}", checked.problems.render());
+        eprintln!("zilla: the configuration has errors; its graph cannot be drawn");
+        return ExitCode::FAILURE;
+    };
+    let shown = |text: &str| checked.environment.redact(&checked.source, text);
+    let diagram = Diagram::new(config, plan, &shown);
+    out(&match arguments.format {
+        Format::Text => text::draw(&diagram),
+        Format::Mermaid => mermaid::draw(&diagram),
+        Format::Dot => dot::draw(&diagram),
+        Format::Svg => svg::draw(&diagram),
+    });
+    ExitCode::SUCCESS
+}
