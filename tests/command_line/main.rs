@@ -4,5 +4,7 @@
 
 mod codes;
 mod graph;
+mod plan;
 mod program;
+mod stop;
 mod validate;

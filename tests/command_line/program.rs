@@ -1,8 +1,9 @@
 //! Running the program.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -63,6 +64,7 @@ pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(directory)
         .env_clear()
+        .env("XDG_RUNTIME_DIR", directory)
         .env("HOST", "kafka.example")
         .env("PASSWORD", "hunter2");
     command
@@ -88,6 +90,56 @@ impl From<Output> for Said {
 /// Runs the program to its end.
 pub(crate) fn zilla(directory: &Path, arguments: &[&str]) -> Said {
     command(directory, arguments).output().unwrap().into()
+}
+
+/// An engine that runs; ended, if need be, with the test.
+pub(crate) struct Engine {
+    pub(crate) child: Child,
+    /// What it printed before the line that says that it is ready.
+    pub(crate) start: Vec<String>,
+    /// Open, so that it can go on to print.
+    _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Engine {
+    /// Starts on `zilla.yaml` of a directory, with the log of its own process, and waits until it
+    /// is ready.
+    pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let log = format!("embedded:{}", directory.join("log").display());
+        let mut child = command(directory, &["start", "--kafka", &log])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(File::create(directory.join("engine.log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut start = Vec::new();
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            if line == "zilla: ready" {
+                break;
+            }
+            start.push(line);
+        }
+        let engine = Self { child, start, _stdout: lines };
+        let log = fs::read_to_string(directory.join("engine.log")).unwrap();
+        assert!(!engine.start.is_empty(), "the engine did not start: {log}");
+        engine
+    }
+
+    /// The address of a binding, `host:port`.
+    pub(crate) fn address(&self, binding: &str) -> String {
+        let end = format!(" ({binding})");
+        let line = self.start.iter().find(|line| line.ends_with(&end)).unwrap();
+        line.split("://").nth(1).unwrap().trim_end_matches(&end).to_owned()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
 
 /// Compares what was said with a file of the repository, or with `ZILLA_BLESS=1` writes it there.

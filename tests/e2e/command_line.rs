@@ -21,7 +21,9 @@ fn help_is_there_for_each_command() {
     let output = run_zilla(&["--help"]);
     assert!(output.status.success());
     let overview = stdout(&output);
-    for command in ["start", "validate", "schema", "status"] {
+    for command in
+        ["start", "stop", "validate", "plan", "graph", "explain-code", "schema", "status"]
+    {
         assert!(overview.contains(&format!("\n  {command} ")), "{overview}");
         let output = run_zilla(&[command, "--help"]);
         assert!(output.status.success());

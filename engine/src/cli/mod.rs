@@ -5,9 +5,11 @@
 mod check;
 mod explain_code;
 mod graph;
-mod place;
+mod plan;
 mod status;
+mod stop;
 mod validate;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -20,6 +22,7 @@ use crate::config::Schema;
 use crate::runtime::{self, EngineOptions, StartError};
 use crate::spi::Catalog;
 use crate::telemetry::{LogFormat, init_logging};
+use words::{counted, no_answer, out, table};
 
 #[derive(Debug, Parser)]
 #[command(name = "zilla", version, propagate_version = true, disable_help_subcommand = true)]
@@ -40,6 +43,14 @@ enum Command {
     /// Prints every problem with its place. Exit status: 0 without errors, 1 with errors (or with
     /// warnings, where --deny-warnings is given), 2 if the command line is wrong.
     Validate(validate::Arguments),
+    /// End a running engine in order, and wait until it has ended.
+    Stop(stop::Arguments),
+    /// Show what a changed file would do: to each binding, and to connections.
+    ///
+    /// Takes the difference that a reload takes. Exit status: 0 nothing changes, 3 something
+    /// changes and no connection ends for it, 4 connections end, 1 a file has errors or the engine
+    /// does not answer, 2 if the command line is wrong.
+    Plan(plan::Arguments),
     /// Explain the codes of problems, with a wrong and a right example; without a code, list all.
     ExplainCode(ExplainCode),
     /// Draw the bindings of a file: what leads where, what each takes, which topics it uses.
@@ -107,6 +118,8 @@ pub fn main(catalog: &Catalog) -> ExitCode {
     match cli.command {
         Command::Start(start) => run(start, *catalog, matches.subcommand_matches("start")),
         Command::Validate(arguments) => validate::run(arguments, catalog),
+        Command::Stop(arguments) => stop::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments, catalog),
         Command::ExplainCode(explain) => explain_code::print(&explain.codes, explain.format),
         Command::Graph(arguments) => graph::run(&arguments, catalog),
         Command::Schema => schema(catalog),
@@ -160,11 +173,6 @@ fn run(start: Start, catalog: Catalog, matches: Option<&ArgMatches>) -> ExitCode
             ExitCode::FAILURE
         }
     }
-}
-
-/// Writes to standard output. Who reads no further wants no more.
-fn out(text: &str) {
-    std::io::stdout().write_all(text.as_bytes()).ok();
 }
 
 fn schema(catalog: &Catalog) -> ExitCode {

@@ -2,10 +2,10 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
 
-use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::cli::{no_answer, table};
 use crate::runtime::{Status, ask};
 
 /// How to print a status.
@@ -21,15 +21,8 @@ pub(super) enum Format {
 pub(super) fn print(config: &Path, format: Format) -> ExitCode {
     let status = match ask(config) {
         Ok(status) => status,
-        Err(error) if is_absent(&error) => {
-            eprintln!("zilla: no engine of this user runs on {}", config.display());
-            return ExitCode::FAILURE;
-        }
         Err(error) => {
-            eprintln!(
-                "zilla: the engine that runs on {} does not answer: {error}",
-                config.display()
-            );
+            eprintln!("{}", no_answer(config, &error));
             return ExitCode::FAILURE;
         }
     };
@@ -44,10 +37,6 @@ pub(super) fn print(config: &Path, format: Format) -> ExitCode {
         },
     }
     ExitCode::SUCCESS
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 fn text(status: &Status) -> String {
@@ -79,27 +68,6 @@ fn text(status: &Status) -> String {
         }
         text.push('\n');
         text.push_str(&table(&rows));
-    }
-    text
-}
-
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            line.push_str(cell);
-            let padding = width - cell.chars().count() + 2;
-            line.extend(std::iter::repeat_n(' ', padding));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
     text
 }

@@ -1,11 +1,13 @@
 //! Plans compared: what becomes of each node.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::NodeName;
 use crate::graph::Plan;
 use crate::spi::Coupling;
 
 /// What becomes of a node when a plan follows another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fate {
     /// It and its exits are as they were: it is not touched.
     Keep,

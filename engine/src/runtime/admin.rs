@@ -1,21 +1,61 @@
 //! The status socket: a Unix socket that only this user can reach, found from the path of the
-//! configuration file. One question a connection, answered with one JSON document.
+//! configuration file. One question a connection, both it and its answer a JSON document.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
+use crate::config::Source;
+use crate::graph::Forecast;
 use crate::runtime::Status;
 
-/// How long `zilla status` waits for an answer.
+/// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A question is at most so large, bytes: twice what a configuration file can be, for the escapes
+/// of JSON.
+const MOST: u64 = 32 << 20;
+
+/// What can be asked of a running engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Question {
+    /// Its state.
+    Status,
+    /// What a configuration would do to it.
+    Plan {
+        /// The name of the configuration's file.
+        name: String,
+        /// The configuration.
+        text: String,
+    },
+    /// To end. The connection stays open until it has.
+    Stop,
+}
+
+/// What a running engine answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// Its state.
+    Status(Status),
+    /// What the configuration would do.
+    Plan(Forecast),
+    /// The problems of the configuration, as text.
+    Refused(String),
+    /// It ends.
+    Stopping,
+}
 
 /// The path of the status socket of an engine that runs on `config`.
 ///
@@ -50,8 +90,48 @@ fn directory() -> io::Result<PathBuf> {
 /// # Errors
 /// Where none runs on it, or it does not answer.
 pub fn ask(config: &Path) -> io::Result<Status> {
+    match exchange(config, &Question::Status, PATIENCE)? {
+        Answer::Status(status) => Ok(status),
+        _ => Err(something_else()),
+    }
+}
+
+/// Asks the engine that runs on `config` what another configuration would do to it; or what is
+/// wrong with that one, as text.
+///
+/// # Errors
+/// Where none runs on it, or it does not answer.
+pub fn foretell(config: &Path, new: &Source) -> io::Result<Result<Forecast, String>> {
+    let question = Question::Plan { name: new.name().to_owned(), text: new.text().to_owned() };
+    match exchange(config, &question, PATIENCE)? {
+        Answer::Plan(forecast) => Ok(Ok(forecast)),
+        Answer::Refused(problems) => Ok(Err(problems)),
+        _ => Err(something_else()),
+    }
+}
+
+/// Tells the engine that runs on `config` to end, and waits until it has.
+///
+/// # Errors
+/// Where none runs on it, or it has not ended in time.
+pub fn stop(config: &Path, patience: Duration) -> io::Result<()> {
+    match exchange(config, &Question::Stop, patience)? {
+        Answer::Stopping => Ok(()),
+        _ => Err(something_else()),
+    }
+}
+
+/// The engine is of another version.
+fn something_else() -> io::Error {
+    io::Error::other("it answers something else than was asked")
+}
+
+fn exchange(config: &Path, question: &Question, patience: Duration) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(admin_path(config)?)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(&serde_json::to_vec(question)?)?;
+    stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     serde_json::from_str(&answer).map_err(io::Error::other)
@@ -66,7 +146,7 @@ pub(super) struct Admin {
 impl Admin {
     pub(super) fn start(
         config: &Path,
-        ask: impl Fn(oneshot::Sender<Status>) + 'static,
+        ask: impl Fn(Question, oneshot::Sender<Answer>) + 'static,
     ) -> io::Result<Self> {
         let path = admin_path(config)?;
         if path.exists() && UnixStream::connect(&path).is_err() {
@@ -75,17 +155,36 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path)?;
         let task = tokio::task::spawn_local(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (reply, answer) = oneshot::channel();
-                ask(reply);
-                let Ok(status) = answer.await else { continue };
-                let Ok(text) = serde_json::to_vec(&status) else { continue };
-                // Who asked and left needs no answer.
-                stream.write_all(&text).await.ok();
+            let ask = Rc::new(ask);
+            while let Ok((stream, _)) = listener.accept().await {
+                let ask = Rc::clone(&ask);
+                // Who asks slowly keeps nobody else waiting. Who asked and left needs no answer.
+                tokio::task::spawn_local(async move { answer(stream, &*ask).await });
             }
         });
         Ok(Self { path, task })
     }
+}
+
+/// Answers one connection. `None` where it asks nothing, or has left.
+async fn answer(
+    mut stream: tokio::net::UnixStream,
+    ask: &dyn Fn(Question, oneshot::Sender<Answer>),
+) -> Option<()> {
+    let mut text = Vec::new();
+    let (reader, mut writer) = stream.split();
+    let mut reader = reader.take(MOST);
+    tokio::time::timeout(PATIENCE, reader.read_to_end(&mut text)).await.ok()?.ok()?;
+    let question: Question = serde_json::from_slice(&text).ok()?;
+    let (reply, answer) = oneshot::channel();
+    ask(question, reply);
+    let answer = answer.await.ok()?;
+    writer.write_all(&serde_json::to_vec(&answer).ok()?).await.ok()?;
+    if matches!(answer, Answer::Stopping) {
+        // The end of the process ends this, and says so to who waits.
+        std::future::pending::<()>().await;
+    }
+    Some(())
 }
 
 impl Drop for Admin {

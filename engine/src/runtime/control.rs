@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
 use crate::config::{
-    Change, NodeName, Problems, ProcessEnvironment, Schema, Source, Watcher, load,
+    Change, NodeName, Problems, ProcessEnvironment, RecordingEnvironment, Schema, Source, Watcher,
+    load,
 };
-use crate::graph::{Fate, Plan, build};
-use crate::runtime::admin::Admin;
+use crate::graph::{Fate, Forecast, Plan, build};
+use crate::runtime::admin::{Admin, Answer, Question};
 use crate::runtime::reload::Applied;
 use crate::runtime::status::{NodeStatus, Status};
 use crate::runtime::worker::{self, WorkerStart};
@@ -85,7 +86,7 @@ pub(super) struct Control {
 
 enum Wake {
     Changed(Change),
-    Ask(tokio::sync::oneshot::Sender<Status>),
+    Ask(Question, tokio::sync::oneshot::Sender<Answer>),
     Hangup,
     Terminate,
 }
@@ -159,9 +160,9 @@ async fn supervise(
         change.1.notify_one();
     })
     .map_err(system(format!("watch {name}")))?;
-    let _admin = Admin::start(&control.options.config, move |reply| {
+    let _admin = Admin::start(&control.options.config, move |question, reply| {
         // A full queue refuses: who asked sees the connection end.
-        wakes.try_send(Wake::Ask(reply)).ok();
+        wakes.try_send(Wake::Ask(question, reply)).ok();
     })
     .map_err(system("open the status socket"))?;
     on_ready(&Engine { addresses: control.addresses() });
@@ -188,9 +189,15 @@ async fn supervise(
                 Ok(source) => control.reload_and_report(&source).await,
                 Err(error) => control.keep(&format!("unreadable: {error}")),
             },
-            Wake::Ask(reply) => {
-                let status = control.status().await;
-                reply.send(status).ok();
+            Wake::Ask(Question::Status, reply) => {
+                reply.send(Answer::Status(control.status().await)).ok();
+            }
+            Wake::Ask(Question::Plan { name, text }, reply) => {
+                reply.send(control.forecast(&Source::new(name, text)).await).ok();
+            }
+            Wake::Ask(Question::Stop, reply) => {
+                reply.send(Answer::Stopping).ok();
+                break;
             }
             Wake::Terminate => break,
         }
@@ -274,6 +281,23 @@ impl Control {
         Ok(())
     }
 
+    /// What a configuration would do, with the connections that there are now.
+    async fn forecast(&self, source: &Source) -> Answer {
+        let environment = RecordingEnvironment::new(&ProcessEnvironment);
+        let mut problems = Problems::default();
+        let plan = load(source, &self.schema, &environment, &mut problems)
+            .and_then(|config| build(&config, &self.catalog, &mut problems));
+        let Some(plan) = plan else {
+            return Answer::Refused(environment.redacted(source, problems).render());
+        };
+        let mut forecast = Forecast::new(&self.plan, &plan);
+        let mut connections = self.connections().await;
+        for node in &mut forecast.nodes {
+            node.connections = Some(connections.remove(&node.name).unwrap_or_default());
+        }
+        Answer::Plan(forecast)
+    }
+
     fn describe(&self, applied: &Applied) -> String {
         let fate = |name: &NodeName| applied.fates.iter().find(|(other, _)| other == name);
         let mut text = String::new();
@@ -301,16 +325,22 @@ impl Control {
         addresses
     }
 
-    async fn status(&self) -> Status {
-        let mut connections: HashMap<NodeName, usize> = HashMap::new();
+    /// The connections of each node, by its name with its namespace.
+    async fn connections(&self) -> HashMap<String, usize> {
+        let mut connections: HashMap<String, usize> = HashMap::new();
         for mailbox in &self.mailboxes {
             let (reply, answer) = tokio::sync::oneshot::channel();
             mailbox.post_always(Post::Status(reply));
             let Ok(status) = answer.await else { continue };
             for (name, count) in status.connections {
-                *connections.entry(name).or_insert(0) += count;
+                *connections.entry(name.to_string()).or_insert(0) += count;
             }
         }
+        connections
+    }
+
+    async fn status(&self) -> Status {
+        let connections = self.connections().await;
         let bindings = self
             .plan
             .file_order
@@ -322,7 +352,7 @@ impl Control {
                     type_name: node.type_name.clone(),
                     kind: node.kind.clone(),
                     fate: self.fates.get(name).map_or("", |fate| fate.name()).to_owned(),
-                    connections: connections.get(name).copied().unwrap_or_default(),
+                    connections: connections.get(&name.to_string()).copied().unwrap_or_default(),
                 })
             })
             .collect();

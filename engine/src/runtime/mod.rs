@@ -10,7 +10,7 @@ mod reload;
 mod status;
 mod worker;
 
-pub use admin::{admin_path, ask};
+pub use admin::{admin_path, ask, foretell, stop};
 pub use clock::Clock;
 pub use control::{Engine, EngineOptions, StartError, run};
 pub use listener::{ListenerPool, Listeners};

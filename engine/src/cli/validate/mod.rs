@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::check::{Checked, Checker};
-use crate::cli::{out, place};
+use crate::cli::{counted, out};
 use crate::config::codes::{self, Code};
 use crate::config::{Allowances, Problem, Severity, suggest};
 use crate::spi::Catalog;
@@ -129,9 +129,8 @@ pub(super) fn run(arguments: Arguments, catalog: &Catalog) -> ExitCode {
     });
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     if std::io::stderr().is_terminal() {
-        let files = place::counted(report.files.len(), "file");
-        let (errors, warnings) =
-            (place::counted(errors, "error"), place::counted(warnings, "warning"));
+        let files = counted(report.files.len(), "file");
+        let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
         eprintln!("zilla: {files}, {errors}, {warnings}");
     }
     if !has_all {

@@ -1,0 +1,134 @@
+//! `zilla plan`.
+
+#![expect(clippy::print_stderr, reason = "this is what talks to a person")]
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::cli::check::Checker;
+use crate::cli::{no_answer, out, table};
+use crate::config::{Allowances, Source};
+use crate::graph::{Fate, Forecast, NodeForecast, Outcome, Plan};
+use crate::runtime::foretell;
+use crate::spi::Catalog;
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// A table.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The arguments of `zilla plan`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration as it is and as it would be; with --against only the second.
+    #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
+    files: Vec<PathBuf>,
+    /// Compare with what runs: the engine that was started on this file. It reads the new file in
+    /// its own environment.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
+    let forecast = match (&arguments.against, arguments.files.as_slice()) {
+        (None, [old, new]) => between(old, new, catalog),
+        (Some(running), [new]) => against(running, new),
+        (None, _) => {
+            eprintln!("zilla: name two files, OLD and NEW, or the running engine with --against");
+            return ExitCode::from(2);
+        }
+        (Some(_), _) => {
+            eprintln!("zilla: with --against, name one file");
+            return ExitCode::from(2);
+        }
+    };
+    let Some(forecast) = forecast else { return ExitCode::FAILURE };
+    out(&match arguments.format {
+        Format::Text => text(&forecast),
+        Format::Json => {
+            format!("{:#}\n", json!({ "outcome": forecast.outcome(), "nodes": forecast.nodes }))
+        }
+    });
+    match forecast.outcome() {
+        Outcome::Nothing => ExitCode::SUCCESS,
+        Outcome::InPlace => ExitCode::from(3),
+        Outcome::Drops => ExitCode::from(4),
+    }
+}
+
+fn between(old: &Path, new: &Path, catalog: &Catalog) -> Option<Forecast> {
+    let checker = Checker::new(catalog, Allowances::default());
+    let plan = |path: &Path| -> Option<Plan> {
+        let checked = checker.check(read(path)?);
+        if checked.plan.is_none() {
+            eprint!("{}", checked.problems.render());
+        }
+        Some(checked.plan?.1)
+    };
+    let (old, new) = (plan(old), plan(new));
+    Some(Forecast::new(&old?, &new?))
+}
+
+fn against(running: &Path, new: &Path) -> Option<Forecast> {
+    match foretell(running, &read(new)?) {
+        Ok(Ok(forecast)) => Some(forecast),
+        Ok(Err(problems)) => {
+            eprint!("{problems}");
+            None
+        }
+        Err(error) => {
+            eprintln!("{}", no_answer(running, &error));
+            None
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<Source> {
+    Source::read(path).map_err(|error| eprintln!("zilla: {}: {error}", path.display())).ok()
+}
+
+fn text(forecast: &Forecast) -> String {
+    let mut rows = vec![["BINDING", "TYPE", "KIND", "FATE", "CONNECTIONS"].map(String::from)];
+    for node in &forecast.nodes {
+        rows.push([
+            node.name.clone(),
+            node.type_name.clone(),
+            node.kind.clone(),
+            node.fate.name().to_owned(),
+            connections(node),
+        ]);
+    }
+    let summary = match forecast.outcome() {
+        Outcome::Nothing => "nothing changes",
+        Outcome::InPlace => "changes in place: no connection ends",
+        Outcome::Drops => "connections end",
+    };
+    format!("{}\n{summary}\n", table(&rows))
+}
+
+fn connections(node: &NodeForecast) -> String {
+    let what = match (node.fate, node.holds_connections) {
+        (Fate::Retire, true) => "end within 30 s",
+        (Fate::Retire, false) => "none of its own; removed",
+        (Fate::Start, _) => "none yet",
+        (Fate::Replace, true) => "go on in the old one until they end; new ones take the new one",
+        (Fate::Replace, false) => "none of its own; those who use it move over",
+        (Fate::Keep, _) => "not touched",
+        (Fate::Relink, _) => "stay; what it leads to is replaced",
+        (Fate::Update, _) => "stay",
+    };
+    match node.connections {
+        Some(count) if node.holds_connections => format!("{count}: {what}"),
+        _ => what.to_owned(),
+    }
+}
