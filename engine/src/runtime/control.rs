@@ -246,10 +246,13 @@ impl Control {
     /// as text.
     async fn reload(&mut self, source: &Source) -> Result<(), String> {
         let began = self.clock.now();
+        // Neither the log nor a terminal gets to see a value of the environment.
+        let environment = RecordingEnvironment::new(&ProcessEnvironment);
+        let shown = |problems| environment.redacted(source, problems).render();
         let mut problems = Problems::default();
-        let plan = load(source, &self.schema, &ProcessEnvironment, &mut problems)
+        let plan = load(source, &self.schema, &environment, &mut problems)
             .and_then(|config| build(&config, &self.catalog, &mut problems));
-        let Some(plan) = plan else { return Err(problems.render()) };
+        let Some(plan) = plan else { return Err(shown(problems)) };
         let hash = plan.hash();
         let unchanged = self.generation > 0 && hash == self.plan.hash();
         let applied = match self.apply(plan).await {
@@ -258,11 +261,11 @@ impl Control {
                 for problem in more {
                     problems.push(problem);
                 }
-                return Err(problems.render());
+                return Err(shown(problems));
             }
         };
         "in force".clone_into(&mut self.file);
-        let warnings = if problems.is_empty() { String::new() } else { problems.render() };
+        let warnings = shown(problems);
         if !warnings.is_empty() {
             tracing::warn!(event = "config.warnings", problems = %warnings);
         }
