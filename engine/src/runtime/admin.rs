@@ -115,9 +115,17 @@ pub fn foretell(config: &Path, new: &Source) -> io::Result<Result<Forecast, Stri
 /// # Errors
 /// Where none runs on it, or it has not ended in time.
 pub fn stop(config: &Path, patience: Duration) -> io::Result<()> {
-    match exchange(config, &Question::Stop, patience)? {
-        Answer::Stopping => Ok(()),
-        _ => Err(something_else()),
+    match exchange(config, &Question::Stop, patience) {
+        Ok(Answer::Stopping) => Ok(()),
+        Ok(_) => Err(something_else()),
+        // It may end before it answers: then nobody listens any more.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            match UnixStream::connect(admin_path(config)?) {
+                Err(_) => Ok(()),
+                Ok(_) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -134,6 +142,10 @@ fn exchange(config: &Path, question: &Question, patience: Duration) -> io::Resul
     stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
+    if answer.is_empty() {
+        let message = "it closed the connection without an answer";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+    }
     serde_json::from_str(&answer).map_err(io::Error::other)
 }
 
