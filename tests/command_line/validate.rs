@@ -65,6 +65,9 @@ fn the_exit_status_says_whether_there_are_errors() {
     ] {
         assert_eq!(zilla(path, arguments).status, status, "{arguments:?}");
     }
+    fs::write(path.join("latin1.yaml"), b"name: caf\xe9\n").unwrap();
+    let said = zilla(path, &["validate", "latin1.yaml"]);
+    assert!(said.stdout.starts_with("latin1.yaml:1:10: error[E0109]: "), "{}", said.stdout);
     let said = zilla(path, &["validate", "absent.yaml"]);
     assert!(said.stdout.starts_with("absent.yaml:1:1: error[E0109]: "), "{}", said.stdout);
 }

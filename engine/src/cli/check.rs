@@ -24,7 +24,8 @@ pub(super) struct Checked {
 
 impl Checked {
     /// A file that has only this problem.
-    pub(super) fn unreadable(source: Source, problem: Problem) -> Self {
+    pub(super) fn unreadable(problem: Problem) -> Self {
+        let source = problem.span().source().clone();
         let mut problems = Problems::default();
         problems.push(problem);
         let environment = RecordingEnvironment::new(&ProcessEnvironment);

@@ -94,7 +94,7 @@ fn against(running: &Path, new: &Path) -> Option<Forecast> {
 }
 
 fn read(path: &Path) -> Option<Source> {
-    Source::read(path).map_err(|error| eprintln!("zilla: {}: {error}", path.display())).ok()
+    Source::open(path).map_err(|problem| eprintln!("{problem}")).ok()
 }
 
 fn text(forecast: &Forecast) -> String {

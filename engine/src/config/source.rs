@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, fs, io};
 
+use crate::config::{Problem, codes};
+
 /// A configuration file is at most so large, bytes.
 const MOST: u64 = 16 << 20;
 
@@ -50,17 +52,38 @@ impl Source {
     /// # Errors
     /// As [`Source::read`].
     pub fn read_from(name: impl Into<String>, from: impl Read) -> io::Result<Self> {
-        let mut bytes = Vec::new();
-        from.take(MOST + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MOST {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8(bytes(from)?).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
             io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8 text"))
         })?;
         Ok(Self::new(name, text))
+    }
+
+    /// Reads a file as [`Source::read`] does, or says as a problem why it cannot.
+    ///
+    /// # Errors
+    /// The problem, which has a source of its own; of a text that is not UTF-8, at its place.
+    pub fn open(path: &Path) -> Result<Self, Problem> {
+        let name = path.display().to_string();
+        let file = fs::File::open(path);
+        file.map_err(|error| unreadable(&name, &error))
+            .and_then(|file| Self::open_from(&name, file))
+    }
+
+    /// Reads to the end as [`Source::read_from`] does, or says as a problem why it cannot.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_from(name: &str, from: impl Read) -> Result<Self, Problem> {
+        let bytes = bytes(from).map_err(|error| unreadable(name, &error))?;
+        String::from_utf8(bytes).map(|text| Self::new(name, text)).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let source = Self::new(name, String::from_utf8_lossy(error.as_bytes()));
+            let span = source.span(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
+            Problem::new(codes::E0109, span, "the file is not UTF-8 text")
+                .with_help("save it as UTF-8")
+        })
     }
 
     /// The name that diagnostics give to it: the path as it was given.
@@ -99,6 +122,22 @@ impl Source {
     }
 }
 
+/// Reads at most [`MOST`] bytes, to the end.
+fn bytes(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 16 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// The problem of a file that has no text.
+fn unreadable(name: &str, error: &io::Error) -> Problem {
+    let span = Source::new(name, "").span(0, 0);
+    Problem::new(codes::E0109, span, format!("the file cannot be read: {error}"))
+}
+
 /// A place between two characters of a text. Its line and columns count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -131,6 +170,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// The text that it is a place in.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// The file's name.
     #[must_use]
     pub fn file(&self) -> &str {
@@ -246,6 +291,14 @@ mod tests {
         let end = source.span(source.text().len(), 1000);
         assert_eq!((end.line(), end.column(), end.line_text()), (3, 1, ""));
     }
+
+    #[test]
+    fn what_is_not_utf8_has_its_place() {
+        let problem = Source::open_from("f.yaml", &b"a: \xc3\xa4\nb: \xff\xfe\n"[..]).unwrap_err();
+        assert_eq!(problem.span().to_string(), "f.yaml:2:4");
+        assert_eq!(problem.span().width(), 1);
+    }
+
     #[test]
     fn a_file_without_an_end_is_refused() {
         let error = Source::read(Path::new("/dev/zero")).unwrap_err();

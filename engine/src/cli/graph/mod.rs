@@ -44,10 +44,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
-    let source = match Source::read(&arguments.config) {
+    let source = match Source::open(&arguments.config) {
         Ok(source) => source,
-        Err(error) => {
-            eprintln!("zilla: {}: {error}", arguments.config.display());
+        Err(problem) => {
+            eprintln!("{problem}");
             return ExitCode::FAILURE;
         }
     };

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::config::codes;
 use crate::config::{Problem, Source};
 
 /// What an argument leads to.
 pub(super) enum Found {
     File(Source),
-    Unreadable(Source, Problem),
+    Unreadable(Problem),
     /// A file of a directory that is not meant, and why.
     Skipped(PathBuf, String),
     /// A directory that has no configuration.
@@ -26,7 +25,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Vec<Found> {
     let mut seen = BTreeSet::new();
     for path in paths {
         if path == Path::new("-") {
-            found.push(opened(STANDARD_INPUT, Source::read_from(STANDARD_INPUT, io::stdin())));
+            found.push(opened(Source::open_from(STANDARD_INPUT, io::stdin())));
         } else if path.is_dir() {
             let before = found.len();
             walk(path, &mut seen, &mut found);
@@ -34,22 +33,14 @@ pub(super) fn find(paths: &[PathBuf]) -> Vec<Found> {
                 found.push(Found::Nothing(path.clone()));
             }
         } else if seen.insert(identity(path)) {
-            found.push(opened(&path.display().to_string(), Source::read(path)));
+            found.push(opened(Source::open(path)));
         }
     }
     found
 }
 
-fn opened(name: &str, read: io::Result<Source>) -> Found {
-    match read {
-        Ok(source) => Found::File(source),
-        Err(error) => {
-            let source = Source::new(name, "");
-            let span = source.span(0, 0);
-            let message = format!("the file cannot be read: {error}");
-            Found::Unreadable(source, Problem::new(codes::E0109, span, message))
-        }
-    }
+fn opened(opened: Result<Source, Problem>) -> Found {
+    opened.map_or_else(Found::Unreadable, Found::File)
 }
 
 /// The file that a path leads to, whatever the way.
@@ -81,7 +72,7 @@ fn walk(folder: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Vec<Found>) {
                 (false, false) => walk(&path, seen, found),
             }
         } else if is_yaml && seen.insert(identity(&path)) {
-            match opened(&path.display().to_string(), Source::read(&path)) {
+            match opened(Source::open(&path)) {
                 Found::File(source) if !is_configuration(source.text()) => {
                     let why = "not a configuration: it has no `bindings`, `guards` or `vaults`";
                     found.push(Found::Skipped(path, why.to_owned()));

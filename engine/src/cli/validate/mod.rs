@@ -104,9 +104,7 @@ pub(super) fn run(arguments: Arguments, catalog: &Catalog) -> ExitCode {
     for found in files::find(&paths) {
         match found {
             files::Found::File(source) => report.files.push(checker.check(source)),
-            files::Found::Unreadable(source, problem) => {
-                report.files.push(Checked::unreadable(source, problem));
-            }
+            files::Found::Unreadable(problem) => report.files.push(Checked::unreadable(problem)),
             files::Found::Skipped(path, why) => {
                 eprintln!("zilla: skipped {}: {why}", path.display());
             }

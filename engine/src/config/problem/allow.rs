@@ -202,7 +202,38 @@ fn looks_like_code(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever a file says: every place that is named lies within it.
+        #[test]
+        fn any_text_has_its_comments_found(pieces in proptest::collection::vec(piece(), 0..40)) {
+            let source = Source::new("f.yaml", pieces.concat());
+            let mut problems = Problems::default();
+            problems.push(Problem::new(codes::W0201, source.span(3, 4), "no effect"));
+            let (left, _) = Allowances::default().apply(&source, problems);
+            for problem in left.iter().filter(|problem| problem.code() != codes::W0201) {
+                let word = problem.span().text();
+                let is_code = word.starts_with(|c: char| c.is_alphabetic());
+                prop_assert!(word == "allow" || is_code || !word.contains(char::is_whitespace));
+            }
+        }
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("# zilla: allow ".to_owned()),
+            Just("#zilla:allow".to_owned()),
+            Just("W0201".to_owned()),
+            Just(" E0202,".to_owned()),
+            Just("\n".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("\u{feff}".to_owned()),
+            "[ a-z:#\"ä\u{1f600}]{0,6}",
+        ]
+    }
 
     /// What is left of a `W0201` at each `x` of a text, and what is said of its comments.
     fn left(text: &str, everywhere: &[&'static Code]) -> Vec<String> {
