@@ -195,6 +195,7 @@ impl Running {
             Self { file, _directory: directory, namespace: namespace.to_owned(), journal, said };
         running.write(bindings);
         let options = EngineOptions {
+            watches: true,
             config: running.file.clone(),
             workers: Some(1),
             settings: BTreeMap::new(),

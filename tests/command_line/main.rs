@@ -6,5 +6,6 @@ mod codes;
 mod graph;
 mod plan;
 mod program;
+mod start;
 mod stop;
 mod validate;

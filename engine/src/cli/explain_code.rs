@@ -1,12 +1,13 @@
 //! `zilla explain-code`.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
+#![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde_json::json;
 
+use crate::cli::out;
 use crate::config::codes::{self, Code, Example};
 use crate::config::suggest;
 
@@ -37,18 +38,21 @@ pub(super) fn print(ids: &[String], format: Format) -> ExitCode {
     }
     match format {
         Format::Text if is_list => {
-            for code in chosen {
-                println!("{code}  {}", code.title());
-            }
+            let lines = chosen.into_iter().map(|code| format!("{code}  {}\n", code.title()));
+            out(&lines.collect::<String>());
         }
         Format::Text => {
             let texts: Vec<String> = chosen.into_iter().map(text).collect();
-            print!("{}", texts.join("\n"));
+            out(&texts.join("\n"));
         }
         Format::Json => {
-            println!("{:#}", chosen.into_iter().map(value).collect::<serde_json::Value>())
+            let list: serde_json::Value = chosen.into_iter().map(value).collect();
+            out(&format!(
+                "{list:#}
+"
+            ));
         }
-        Format::Markdown => print!("{}", page(&chosen)),
+        Format::Markdown => out(&page(&chosen)),
     }
     ExitCode::SUCCESS
 }

@@ -1,11 +1,11 @@
 //! `zilla status`.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
+#![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{no_answer, table};
+use crate::cli::{no_answer, out, table};
 use crate::runtime::{Status, ask};
 
 /// How to print a status.
@@ -27,9 +27,9 @@ pub(super) fn print(config: &Path, format: Format) -> ExitCode {
         }
     };
     match format {
-        Format::Text => print!("{}", text(&status)),
+        Format::Text => out(&text(&status)),
         Format::Json => match serde_json::to_string_pretty(&status) {
-            Ok(json) => println!("{json}"),
+            Ok(json) => out(&format!("{json}\n")),
             Err(error) => {
                 eprintln!("zilla: {error}");
                 return ExitCode::FAILURE;

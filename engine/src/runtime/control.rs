@@ -37,6 +37,8 @@ pub struct EngineOptions {
     /// Worker threads; `None`: one a core, but one where there are two cores or fewer, since the
     /// clients of other systems run threads of their own.
     pub workers: Option<usize>,
+    /// Whether a change of the file is put in force; where not, SIGHUP reads it.
+    pub watches: bool,
     /// What was chosen for the catalog's settings, by name.
     pub settings: BTreeMap<&'static str, String>,
 }
@@ -155,16 +157,23 @@ async fn supervise(
     // Only the last change counts.
     let changed = Arc::new((Lock::new(None), Notify::new()));
     let change = Arc::clone(&changed);
-    let _watcher = Watcher::start_after(&control.options.config, &source, move |what| {
+    let watch = move |what| {
         *change.0.lock() = Some(what);
         change.1.notify_one();
-    })
-    .map_err(system(format!("watch {name}")))?;
+    };
+    let _watcher = match control.options.watches {
+        true => Some(
+            Watcher::start_after(&control.options.config, &source, watch)
+                .map_err(system(format!("watch {name}")))?,
+        ),
+        false => None,
+    };
     let _admin = Admin::start(&control.options.config, move |question, reply| {
         // A full queue refuses: who asked sees the connection end.
         wakes.try_send(Wake::Ask(question, reply)).ok();
     })
     .map_err(system("open the status socket"))?;
+    tracing::info!(event = "engine.started");
     on_ready(&Engine { addresses: control.addresses() });
 
     loop {

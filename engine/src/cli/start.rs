@@ -1,0 +1,175 @@
+//! `zilla start`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use crate::cli::out;
+use crate::cli::properties::{Properties, path_of};
+use crate::runtime::{self, EngineOptions, StartError};
+use crate::spi::Catalog;
+use crate::telemetry::{LogFormat, init_logging};
+
+/// The arguments of `zilla start`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration file: a path, or a URI of the form file:PATH [default: ./zilla.yaml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<String>,
+    /// Worker threads [default: one a core; one where there are two cores or fewer]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    /// How events are written to standard error.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// Which events: a level (error, warn, info, debug, trace) or a list of TARGET=LEVEL.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// Print the configuration before it is put in force, expressions unresolved.
+    #[arg(short, long)]
+    verbose: bool,
+    /// A property of Zilla; may be repeated. Those that mean something here have effect, of the
+    /// others a warning says that they have none.
+    #[arg(short = 'P', long = "property", value_name = "NAME[=VALUE]")]
+    properties: Vec<String>,
+    /// A file of properties, in Java's format. --property goes before it.
+    #[arg(short = 'p', long = "properties", value_name = "FILE")]
+    properties_file: Option<PathBuf>,
+    /// No effect: events are always written, to standard error.
+    #[arg(short, long, hide = true)]
+    logs: bool,
+    /// No effect: an error is always printed whole.
+    #[arg(short, long, hide = true)]
+    exception_traces: bool,
+    /// No effect.
+    #[arg(long, value_name = "DIR", hide = true)]
+    diagnostics_directory: Option<PathBuf>,
+}
+
+/// A setting that was chosen: its name, the value as written, the value in words.
+type Chosen = (&'static str, String, String);
+
+/// The settings of the catalog that the command line chose.
+fn chosen(catalog: &Catalog, matches: Option<&ArgMatches>) -> Vec<Chosen> {
+    let find = |name: &'static str| {
+        let matches = matches?;
+        let written = matches.get_raw(name)?.next()?.to_str()?.to_owned();
+        Some((name, written, matches.get_one::<String>(name)?.clone()))
+    };
+    catalog.settings.iter().filter_map(|setting| find(setting.name)).collect()
+}
+
+pub(super) fn run(
+    arguments: Arguments,
+    catalog: Catalog,
+    matches: Option<&ArgMatches>,
+) -> ExitCode {
+    if let Err(error) = init_logging(arguments.log_format, &arguments.log) {
+        eprintln!("zilla: --log: {error}");
+        return ExitCode::from(2);
+    }
+    let properties = Properties::read(arguments.properties_file.as_deref(), &arguments.properties);
+    let properties =
+        properties.and_then(|properties| Ok((path(&arguments, &properties)?, properties)));
+    let (config, properties) = match properties {
+        Ok(found) => found,
+        Err(error) => {
+            eprintln!("zilla: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if arguments.diagnostics_directory.is_some() {
+        eprintln!(
+            "zilla: --diagnostics-directory has no effect: `zilla status` shows the engine's state"
+        );
+    }
+    for warning in &properties.warnings {
+        eprintln!("zilla: {warning}");
+    }
+    if (arguments.verbose || properties.is_verbose)
+        && let Ok(text) = fs::read_to_string(&config)
+    {
+        out(&text);
+    }
+    let ready = properties.directory.as_deref().map(Ready::new);
+    let ready = match ready.transpose() {
+        Ok(ready) => ready,
+        Err(error) => {
+            eprintln!("zilla: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let chosen = chosen(&catalog, matches);
+    let settings: BTreeMap<_, _> =
+        chosen.iter().map(|(name, written, _)| (*name, written.clone())).collect();
+    let workers = arguments.workers.or(properties.workers).map(usize::from);
+    let options = EngineOptions { config, workers, settings, watches: properties.watches };
+    let result = runtime::run(options, catalog, |engine| {
+        for (name, _, words) in &chosen {
+            println!("zilla: {name}: {words}");
+        }
+        for (address, binding) in &engine.addresses {
+            println!("zilla: serving {address} ({binding})");
+        }
+        println!("zilla: ready");
+        // Whoever waits for the line is waiting for it now. If nobody reads, nobody waits.
+        std::io::stdout().flush().ok();
+        if let Some(error) = ready.as_ref().and_then(Ready::raise) {
+            eprintln!("zilla: {error}");
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Config(problems)) => {
+            eprint!("{problems}");
+            eprintln!("zilla: the configuration has errors; nothing was started");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("zilla: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The configuration file. A property that names it as Zilla's newer versions do goes before the
+/// option, and that before the older one.
+fn path(arguments: &Arguments, properties: &Properties) -> Result<PathBuf, String> {
+    let named = properties.config_uri.as_ref().or(arguments.config.as_ref());
+    let named = named.or(properties.config_url.as_ref());
+    named.map_or_else(|| Ok(PathBuf::from("./zilla.yaml")), |named| path_of(named))
+}
+
+/// The file `ready`, which is there while the engine serves: what a container's probe tests.
+struct Ready(PathBuf);
+
+impl Ready {
+    /// Removes what an earlier engine left.
+    fn new(directory: &Path) -> Result<Self, String> {
+        let failed = |error| format!("cannot use {}: {error}", directory.display());
+        fs::create_dir_all(directory).map_err(failed)?;
+        let path = directory.join("ready");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok(Self(path)),
+        }
+    }
+
+    /// Says that the engine serves; or why that cannot be said.
+    fn raise(&self) -> Option<String> {
+        let error = fs::File::create(&self.0).err()?;
+        Some(format!("cannot write {}: {error}", self.0.display()))
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
+}

@@ -1,0 +1,150 @@
+//! `zilla start` as start scripts and containers that were made for Zilla call it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::program::{CHAIN, Engine, command, directory, root, zilla};
+
+fn write(directory: &Path, name: &str) {
+    let text = CHAIN.replace("port: 7183", "port: 0").replace("kafka.example", "${{env.HOST}}");
+    fs::write(directory.join(name), text).unwrap();
+}
+
+#[test]
+fn the_file_ready_is_there_while_the_engine_serves() {
+    let directory = directory();
+    let path = directory.path();
+    write(path, "zilla.yaml");
+    let ready = path.join("run/ready");
+    let property = format!("-Pzilla.engine.directory={}", path.join("run").display());
+    // What a killed engine left is not believed.
+    fs::create_dir(path.join("run")).unwrap();
+    fs::write(&ready, "").unwrap();
+    fs::write(path.join("bad.yaml"), "name: 1\n").unwrap();
+    assert_eq!(zilla(path, &["start", "-c", "bad.yaml", &property]).status, 1);
+    assert!(!ready.exists());
+
+    let mut engine = Engine::start(path, &[&property]);
+    // It follows the line.
+    while !ready.exists() {
+        assert!(engine.child.try_wait().unwrap().is_none(), "the engine ended");
+        std::thread::yield_now();
+    }
+    assert_eq!(zilla(path, &["stop"]).status, 0);
+    assert!(engine.child.wait().unwrap().success());
+    assert!(!ready.exists());
+}
+
+#[test]
+fn the_file_is_named_by_an_option_a_uri_or_a_property() {
+    let directory = directory();
+    let path = directory.path();
+    write(path, "a.yaml");
+    fs::write(path.join("p.properties"), "# c\nzilla.engine.config.url = file:a.yaml\n").unwrap();
+    let uri = format!("file://{}", path.join("a.yaml").display());
+    let by_uri = format!("--property=zilla.engine.config.uri={uri}");
+    for arguments in [
+        &["-c", &uri][..],
+        &["-P", "zilla.engine.config.url=file:a.yaml"],
+        &["-p", "p.properties"],
+        &["-c", "absent.yaml", &by_uri],
+        &["-c", "a.yaml", "-Pzilla.engine.config.url=absent.yaml"],
+    ] {
+        let engine = Engine::start(path, arguments);
+        assert!(engine.address("edge:north").starts_with("127.0.0.1:"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_watched_is_read_on_a_hangup() {
+    let directory = directory();
+    let path = directory.path();
+    write(path, "zilla.yaml");
+    let watches = |engine: &Engine| {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", engine.child.id())).unwrap();
+        let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        targets.into_iter().any(|target| target.ends_with("anon_inode:inotify"))
+    };
+    let engine = Engine::start(path, &[]);
+    assert!(watches(&engine));
+    drop(engine);
+    let engine = Engine::start(path, &["-Pzilla.engine.config.watch=false"]);
+    assert!(!watches(&engine));
+    let text = fs::read_to_string(path.join("zilla.yaml")).unwrap();
+    let west =
+        "  west: {type: tcp, kind: server, options: {host: 127.0.0.1, port: 0}, exit: mqtt}\n";
+    fs::write(path.join("zilla.yaml"), format!("{text}{west}")).unwrap();
+    let pid = engine.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    while !zilla(path, &["status"]).stdout.contains("\nedge:west ") {
+        let log = fs::read_to_string(path.join("engine.log")).unwrap();
+        assert!(!log.contains("config.reload.refused"), "{log}");
+    }
+}
+
+#[test]
+fn verbose_prints_the_file_with_expressions_and_what_has_no_effect_is_named() {
+    let directory = directory();
+    let path = directory.path();
+    write(path, "zilla.yaml");
+    let arguments =
+        ["-v", "-l", "-e", "-w", "1", "-Pzilla.engine.verbose.events", "-Pzilla.other=1"];
+    let engine = Engine::start(path, &arguments);
+    assert!(engine.start.iter().any(|line| line.trim() == "- ${{env.HOST}}:9092"));
+    let log = fs::read_to_string(path.join("engine.log")).unwrap();
+    assert!(log.contains("zilla: the property zilla.other has no effect here\n"), "{log}");
+    assert!(!log.contains("verbose.events"), "{log}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    let directory = directory();
+    let path = directory.path();
+    write(path, "zilla.yaml");
+    for (arguments, word) in [
+        (&["-c", "https://host.example/zilla.yaml"][..], "fetch it first"),
+        (&["-P", "zilla.engine.workers=many"], "a number from 1 to 256"),
+        (&["-p", "absent.properties"], "absent.properties"),
+    ] {
+        let said = command(path, &["start"]).args(arguments).output().unwrap();
+        assert_eq!(said.status.code(), Some(2), "{arguments:?}");
+        let stderr = String::from_utf8(said.stderr).unwrap();
+        assert!(stderr.contains(word), "{stderr}");
+    }
+}
+
+#[test]
+fn a_value_of_the_environment_is_not_shown_when_a_start_is_refused() {
+    let directory = directory();
+    let path = directory.path();
+    fs::write(path.join("zilla.yaml"), CHAIN.replace("exit: mapping", "exit: ${{env.PASSWORD}}"))
+        .unwrap();
+    let said = zilla(path, &["start"]);
+    assert_eq!(said.status, 1);
+    assert!(said.stderr.contains("`edge:${{env.PASSWORD}}` does not exist"), "{}", said.stderr);
+    assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
+}
+
+/// The page that walks through the switch names every property that means something.
+#[test]
+fn the_properties_are_in_the_page() {
+    let page = fs::read_to_string(root().join("docs/from-zilla.md")).unwrap();
+    let source = fs::read_to_string(root().join("engine/src/cli/properties.rs")).unwrap();
+    let table = source.split("const KNOWN").nth(1).unwrap().split("];").next().unwrap();
+    let names: Vec<&str> = table.split('"').filter(|text| text.starts_with("zilla.")).collect();
+    assert!(names.len() >= 8, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn version_and_help_are_commands() {
+    let said = zilla(&root(), &["version"]);
+    assert_eq!(said.status, 0);
+    assert!(said.stdout.starts_with("zilla version "), "{}", said.stdout);
+    let said = zilla(&root(), &["help", "validate"]);
+    assert_eq!(said.status, 0);
+    assert!(said.stdout.contains("--deny-warnings"), "{}", said.stdout);
+}
