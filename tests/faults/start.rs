@@ -31,7 +31,7 @@ fn clients_are_refused_until_kafka_answers_for_the_first_time_and_then_served(wo
     let topics = broker.topics();
     broker.kill();
     let engine = Setup::new(workers).start_at(&broker.address, topics);
-    let event = engine.event_named("kafka.cluster.unavailable");
+    let event = engine.first_event("kafka.cluster.unavailable");
     assert!(event.to_string().contains("refused"), "the cause: {event}");
     let until = Instant::now() + Duration::from_secs(3);
     while Instant::now() < until {

@@ -271,6 +271,12 @@ impl Engine {
         self.event(name, |event| event["event"] == name)
     }
 
+    /// The first event with this name since the engine started.
+    pub(crate) fn first_event(&self, name: &str) -> Value {
+        self.read.set(0);
+        self.event_named(name)
+    }
+
     /// The next event that `matches`, after those that were awaited or skipped before.
     pub(crate) fn event(&self, awaited: &str, matches: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
