@@ -104,3 +104,46 @@ fn against_what_runs_the_connections_are_counted() {
     assert!(said.stderr.starts_with("bad.yaml:2:"), "{}", said.stderr);
     drop(client);
 }
+
+/// What was foretold is what the reload does.
+#[test]
+fn a_reload_does_what_its_plan_says() {
+    let directory = directory();
+    let path = directory.path();
+    let free = |text: &str| text.replace("port: 7183", "port: 0").replace("port: 7184", "port: 0");
+    let before = free(&with_west());
+    // One binding goes, one comes, one takes routes, one is replaced.
+    let after = free(CHAIN)
+        .replacen(
+            "    exit: mapping\n",
+            "    exit: mapping\n    routes:\n      - exit: mapping\n",
+            1,
+        )
+        .replace("kafka.example", "other.example")
+        + "  east: {type: tcp, kind: server, options: {host: 127.0.0.1, port: 0}, exit: mqtt}\n";
+    write(path, "zilla.yaml", &before);
+    write(path, "new.yaml", &after);
+    let _engine = Engine::start(path, &[]);
+    let said = zilla(path, &["plan", "--format", "json", "--against", "zilla.yaml", "new.yaml"]);
+    let plan: Value = serde_json::from_str(&said.stdout).unwrap();
+    write(path, "zilla.yaml", &after);
+    let status = loop {
+        let said = zilla(path, &["status", "--format", "json"]);
+        let status: Value = serde_json::from_str(&said.stdout).unwrap();
+        if status["generation"] == 2 {
+            break status;
+        }
+        let log = fs::read_to_string(path.join("engine.log")).unwrap();
+        assert!(!log.contains("config.reload.refused"), "{log}");
+    };
+    let fate = |node: &Value| (node["name"].clone(), node["fate"].clone());
+    let nodes = plan["nodes"].as_array().unwrap().iter();
+    let (gone, foretold): (Vec<_>, Vec<_>) =
+        nodes.map(fate).partition(|(_, fate)| fate == "Retire");
+    let done: Vec<_> = status["bindings"].as_array().unwrap().iter().map(fate).collect();
+    assert_eq!(foretold, done);
+    assert_eq!(gone.len(), 1);
+    for fate in ["Keep", "Update", "Replace", "Start"] {
+        assert!(done.iter().any(|(_, done)| done == fate), "{fate}: {done:?}");
+    }
+}
