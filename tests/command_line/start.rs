@@ -1,8 +1,8 @@
 //! `zilla start` as start scripts and containers that were made for Zilla call it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::program::{CHAIN, Engine, command, directory, root, zilla};
 
@@ -21,9 +21,17 @@ fn the_file_ready_is_there_while_the_engine_serves() {
     // What a killed engine left is not believed.
     fs::create_dir(path.join("run")).unwrap();
     fs::write(&ready, "").unwrap();
-    fs::write(path.join("bad.yaml"), "name: 1\n").unwrap();
-    assert_eq!(zilla(path, &["start", "-c", "bad.yaml", &property]).status, 1);
+    let pipe = path.join("pipe.yaml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut starting = command(path, &["start", "-c", "pipe.yaml", &property])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Opened when the engine reads its configuration.
+    let configuration = File::options().write(true).open(&pipe).unwrap();
     assert!(!ready.exists());
+    drop(configuration);
+    assert_eq!(starting.wait().unwrap().code(), Some(1));
 
     let mut engine = Engine::start(path, &[&property]);
     // It follows the line.
