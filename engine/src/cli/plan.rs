@@ -120,7 +120,8 @@ fn connections(node: &NodeForecast) -> String {
     let what = match (node.fate, node.holds_connections) {
         (Fate::Retire, true) => "end within 30 s",
         (Fate::Retire, false) => "none of its own; removed",
-        (Fate::Start, _) => "none yet",
+        (Fate::Start, true) => "none yet",
+        (Fate::Start, false) => "none of its own; new",
         (Fate::Replace, true) => "go on in the old one until they end; new ones take the new one",
         (Fate::Replace, false) => "none of its own; those who use it move over",
         (Fate::Keep, _) => "not touched",
