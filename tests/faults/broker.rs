@@ -159,6 +159,23 @@ impl Broker {
         }
     }
 
+    /// Keeps a copy of its data, while it does not run.
+    pub(crate) fn save(&self) {
+        self.copy("data", "saved");
+    }
+
+    /// Puts the copy in the place of its data, while it does not run: what came since is lost.
+    pub(crate) fn roll_back(&self) {
+        std::fs::remove_dir_all(self.directory.join("data")).unwrap();
+        self.copy("saved", "data");
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let [from, to] = [from, to].map(|name| self.directory.join(name));
+        let copied = Command::new("cp").arg("-a").args([from, to]).status().expect("run cp");
+        assert!(copied.success());
+    }
+
     /// Stops its process, as a long pause of the machine would.
     pub(crate) fn pause(&self) {
         self.signal("STOP");

@@ -27,6 +27,7 @@ mod harness;
 mod network;
 mod outage;
 mod permissions;
+mod producer;
 mod proxy;
 mod quorum;
 mod reader;
