@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use crate::broker::Broker;
-use crate::harness::{Client, Setup, V5, V311, Value, is_stand_in, message};
+use crate::harness::{Client, Setup, V5, V311, Value, kafka_only, message};
 use crate::reader::resident;
 
 /// Records that may be unacknowledged over all clients.
@@ -17,9 +17,7 @@ const OLDER: usize = 2500;
 
 #[test]
 fn publishes_wait_within_bounds_and_then_qos_0_is_dropped_and_counted() {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let mut broker = Broker::start();
     let mut topics = broker.names();
     topics.create_all(&["q0", "older"]);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Engine, PATIENCE, Publish, Reader, V5, V311, message};
+use crate::harness::{Client, Engine, PATIENCE, Publish, Reader, Record, V5, V311, message};
 
 /// How long a client waits for a packet before it looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(20);
@@ -46,10 +46,10 @@ pub(crate) struct Checker {
 }
 
 /// What one publisher did: the message with number `n` was sent once, as the `n`th.
-struct Published {
-    topic: String,
+pub(crate) struct Published {
+    pub(crate) topic: String,
     /// The reason code by number; `None`: not answered.
-    answers: Vec<Option<u8>>,
+    pub(crate) answers: Vec<Option<u8>>,
 }
 
 /// What was checked.
@@ -151,15 +151,7 @@ impl Checker {
             .into_iter()
             .map(|thread| thread.join().expect("a subscriber"))
             .collect();
-        let stored: Vec<(String, usize)> = engine
-            .records("messages", acknowledged)
-            .into_iter()
-            .filter_map(|record| {
-                let topic = String::from_utf8(record.key?).ok()?;
-                let number = std::str::from_utf8(&record.value?).ok()?.parse().ok()?;
-                topic.starts_with("checked/").then_some((topic, number))
-            })
-            .collect();
+        let stored = stored(engine, acknowledged);
         for (who, messages) in
             received.iter().map(|list| ("a subscriber", list)).chain([("Kafka", &stored)])
         {
@@ -172,9 +164,26 @@ impl Checker {
     }
 }
 
+/// The checked messages that lie in Kafka, once there are `at_least` so many records: topic and
+/// number.
+pub(crate) fn stored(engine: &Engine, at_least: usize) -> Vec<(String, usize)> {
+    let records = engine.records("messages", at_least);
+    let number = |record: Record| {
+        let topic = String::from_utf8(record.key?).ok()?;
+        let number = std::str::from_utf8(&record.value?).ok()?.parse().ok()?;
+        topic.starts_with("checked/").then_some((topic, number))
+    };
+    records.into_iter().filter_map(number).collect()
+}
+
 /// Whether `messages` has everything that was acknowledged, nothing twice, and in order where that
 /// is asked for.
-fn check(who: &str, published: &[Published], messages: &[(String, usize)], is_ordered: bool) {
+pub(crate) fn check(
+    who: &str,
+    published: &[Published],
+    messages: &[(String, usize)],
+    is_ordered: bool,
+) {
     let mut by_topic: HashMap<&str, Vec<usize>> = HashMap::new();
     for (topic, number) in messages {
         by_topic.entry(topic).or_default().push(*number);

@@ -1,6 +1,8 @@
 //! Faults that the engine carries on through, against the built binary on a real Kafka of each
-//! test's own: the broker killed, paused, cut off, unreachable from the start; topics missing,
-//! of the wrong kind, grown, made again; clients that do not read; no file descriptor left.
+//! test's own: the broker killed, paused, cut off, unreachable from the start, rolled back; leaders
+//! and controllers of three brokers changed; topics missing, of the wrong kind, denied, grown, made
+//! again; clients that do not read or send what is malformed; no file descriptor left; the engine
+//! itself killed. What asks for no Kafka outside the engine runs on the embedded log, too.
 //!
 //! A checker records every publish, every acknowledgement and every delivery. It decides that no
 //! acknowledged QoS 1 message was lost, and that each publisher's order was kept.
@@ -20,10 +22,12 @@
 mod backlog;
 mod broker;
 mod checker;
+mod crash;
 mod descriptors;
 #[path = "../e2e/harness/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
 mod harness;
+mod malformed;
 mod network;
 mod outage;
 mod permissions;

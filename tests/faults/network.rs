@@ -4,14 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
 use crate::checker::{Checker, Load};
-use crate::harness::{Client, V5, is_stand_in};
+use crate::harness::{Client, V5, kafka_only};
 use crate::outage::setting;
 
 #[test]
 fn a_network_that_is_reset_cut_stalled_and_slow_costs_nothing_acknowledged() {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let (mut broker, proxy) = Broker::behind_proxy();
     let engine = broker.engine(1);
     let checker = Checker::start(engine.port, Load::default());
@@ -49,9 +47,7 @@ fn a_network_that_is_reset_cut_stalled_and_slow_costs_nothing_acknowledged() {
 
 #[test]
 fn a_broker_that_is_paused_costs_nothing_acknowledged() {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let mut broker = Broker::start();
     let engine = broker.engine(1);
     let checker = Checker::start(engine.port, Load::default());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
 use crate::checker::{Checker, Load};
-use crate::harness::{Client, PATIENCE, V5, V311, is_stand_in, on_one_and_three_workers};
+use crate::harness::{Client, PATIENCE, V5, V311, kafka_only, on_one_and_three_workers};
 
 on_one_and_three_workers!(a_broker_that_is_killed_and_started_again_costs_nothing_acknowledged);
 
@@ -14,9 +14,7 @@ pub(crate) fn setting(name: &str, default: u64) -> u64 {
 }
 
 fn a_broker_that_is_killed_and_started_again_costs_nothing_acknowledged(workers: usize) {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let mut broker = Broker::start();
     let engine = broker.engine(workers);
     let checker = Checker::start(engine.port, Load::default());

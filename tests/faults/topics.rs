@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::broker::Broker;
 use crate::checker::{Checker, Load};
 use crate::harness::{
-    Client, Engine, PATIENCE, Publish, Setup, V5, V311, is_stand_in, message, text,
+    Client, Engine, PATIENCE, Publish, Setup, V5, V311, kafka_only, message, text,
 };
 
 /// The command that an event tells to run.
@@ -73,9 +73,7 @@ fn is_refused(client: &mut Client, older: &mut Client, publish: &Publish) {
 
 #[test]
 fn missing_topics_are_named_with_the_command_that_makes_them_and_then_served() {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let mut broker = Broker::start();
     let topics = broker.names();
     let engine = Setup::new(1).start_at(&broker.address, topics);
@@ -109,9 +107,7 @@ fn missing_topics_are_named_with_the_command_that_makes_them_and_then_served() {
 
 #[test]
 fn a_wrong_cleanup_policy_is_named_with_the_command_that_mends_it_and_then_served() {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let mut broker = Broker::start();
     let mut topics = broker.names();
     for name in ["messages", "retained", "sessions"] {
@@ -141,9 +137,7 @@ fn a_wrong_cleanup_policy_is_named_with_the_command_that_mends_it_and_then_serve
 
 #[test]
 fn partitions_that_are_added_are_served_without_a_loss() {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let mut broker = Broker::start();
     let engine = broker.engine(1);
     let load = Load { publishers: 8, ..Load::default() };
@@ -167,9 +161,7 @@ fn partitions_that_are_added_are_served_without_a_loss() {
 
 #[test]
 fn a_topic_that_is_deleted_and_made_again_is_served_on_the_same_connections() {
-    if is_stand_in() {
-        return;
-    }
+    kafka_only!();
     let mut broker = Broker::start();
     let engine = broker.engine(1);
     let mut subscribers: Vec<Client> = [V5, V311]

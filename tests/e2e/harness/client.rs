@@ -155,6 +155,11 @@ impl Client {
         self.stream.write_all(bytes).expect("write to the broker");
     }
 
+    /// As [`Client::send`]; whether the connection was still there.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// Writes a packet.
     pub(crate) fn send_packet(&mut self, first: u8, body: Vec<u8>) {
         self.send(&Packet { first, body }.encode());
@@ -310,6 +315,13 @@ impl Client {
 
     /// Writes a PUBLISH and waits for nothing; its packet identifier.
     pub(crate) fn send_publish(&mut self, publish: &Publish) -> u16 {
+        let (id, packet) = self.encode_publish(publish);
+        self.send(&packet);
+        id
+    }
+
+    /// A PUBLISH's packet identifier and its bytes on the wire.
+    pub(crate) fn encode_publish(&mut self, publish: &Publish) -> (u16, Vec<u8>) {
         let id = if publish.qos == 0 { 0 } else { publish.id.unwrap_or_else(|| self.fresh_id()) };
         let mut body = Vec::new();
         put_bytes(&mut body, publish.topic.as_bytes());
@@ -319,8 +331,7 @@ impl Client {
         put_properties(&mut body, self.version, &publish.properties);
         body.extend(&publish.payload);
         let first = 0x30 | publish.qos << 1 | u8::from(publish.retain) | u8::from(publish.dup) << 3;
-        self.send_packet(first, body);
-        id
+        (id, Packet { first, body }.encode())
     }
 
     /// Publishes; at QoS 1 waits for PUBACK and gives its reason code.

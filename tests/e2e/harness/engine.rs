@@ -208,6 +208,16 @@ impl Engine {
         self.signal("TERM");
         let (status, events) = self.end();
         assert!(status.success(), "{events:#?}");
+        self.launch();
+    }
+
+    /// Ends the engine as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts an engine that has ended again, on the same file and topics.
+    pub(crate) fn launch(&mut self) {
         let topics = self.topics.borrow();
         (self.process, self.errors, self.port) =
             launch(&self.file, self.workers, &self.address, &topics);
