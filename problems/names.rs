@@ -75,6 +75,50 @@ bindings:
 ",
     };
 
+    E0305: "a guard that does not exist",
+    "A guard is named as `guards` of the same document has it, or as `namespace:name` of another. Zilla lets a misspelt one load: on an mqtt server it admits everyone, on a Kafka client it connects without credentials.",
+    Example::Situation("No guard works yet, so that a file with one has E0206 or W0201 too.");
+
+    E0306: "a vault that does not exist",
+    "A vault is named as `vaults` of the same document has it, or as `namespace:name` of another.",
+    Example::Situation("Vaults and what uses them are not supported yet, so that the file has E0206 too.");
+
+    E0307: "a store that does not exist",
+    "A store is named as `stores` of the same document has it, or as `namespace:name` of another.",
+    files! {
+        bad: concat!("\
+name: edge
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
+    options:
+      store: memory
+    exit: mapping
+", mapping!(), log!()),
+        good: concat!("\
+name: edge
+stores:
+  memory:
+    type: memory
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
+    options:
+      store: memory
+    exit: mapping
+", mapping!(), log!()),
+    };
+
+    E0308: "a catalog that does not exist",
+    "A catalog is named as `catalogs` of the same document has it, or as `namespace:name` of another.",
+    Example::Situation("Models are not supported yet, so that the file has E0206 too.");
+
+    E0309: "roles that no client is asked for",
+    "A route with `guarded` is taken by clients that the guard knows. It knows those who came through a binding with `options.authorization` for it: this one, or one before it.",
+    Example::Situation("Guards are not supported yet, so that the file has E0206 too.");
+
     E0401: "an exit to a binding that speaks something else",
     "Each binding takes one thing (bytes, sessions, records) and wants one thing of those it exits to. `zilla graph` shows what each offers.",
     files! {

@@ -105,9 +105,10 @@ bindings:
     files! {
         bad: "\
 name: edge
-guards:
-  tokens:
-    type: inline
+telemetry:
+  exporters:
+    out:
+      type: stdout
 bindings:
   south:
     type: tcp
@@ -147,8 +148,8 @@ bindings:
 ",
     };
 
-    E0208: "a property that this kind of binding does not have",
-    "Other kinds of the type have the property; on this one it would do nothing.",
+    E0208: "a property that must not stand here",
+    "Other kinds of the type have the property, and on this one it would do nothing; or it excludes another that is there.",
     files! {
         bad: "\
 name: edge

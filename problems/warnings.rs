@@ -1,5 +1,7 @@
 //! Warnings: the configuration works, and probably not as it was meant.
 
+use crate::Example;
+
 codes! {
     WARNINGS;
 
@@ -42,30 +44,7 @@ bindings:
     };
 
     W0201: "a property that has no effect here",
-    "Zilla does something with the property that this program does otherwise or need not do. What the file asks for works without it.",
-    files! {
-        bad: concat!("\
-name: edge
-bindings:
-  mqtt:
-    type: mqtt
-    kind: server
-    options:
-      store: memory
-    exit: mapping
-", mapping!(), log!()),
-        good: concat!("\
-name: edge
-bindings:
-  mqtt:
-    type: mqtt
-    kind: server
-    exit: mapping
-", mapping!(), log!()),
-    };
-
-    W0221: "clients are not redirected",
-    "`server` has no effect: a client that connects here is served here.",
+    "Zilla does something with the property that this program does otherwise, does not do, or need not do; the message says why. `docs/configuration.md` lists all of them.",
     files! {
         bad: with_mapping!("    options:
       server: edge.example:7183
@@ -145,42 +124,131 @@ bindings:
 "),
     };
 
-    W0601: "`historical` has no effect",
-    "A topic of messages is read from the end that it has at first use, a compacted one from its earliest record.",
+    W0301: "a guarded route that keeps nobody out",
+    "A client without the roles of a route is not refused: it goes on to the next route. If that takes everything, the guard has decided nothing.",
+    Example::Situation("Guards are not supported yet, so that the file has E0206 too.");
+
+    W0302: "a route that is never taken",
+    "Routes are tried in order. Behind one that takes everything no other is reached, nor is `exit`.",
     files! {
-        bad: "\
+        bad: concat!("\
 name: edge
 bindings:
-  log:
-    type: kafka
-    kind: cache_server
-    options:
-      topics:
-        - name: readings
-          defaultOffset: historical
-    exit: kafka
-  kafka:
-    type: kafka
-    kind: client
-    options:
-      servers: [\"kafka.example:9092\"]
-",
-        good: "\
+  mqtt:
+    type: mqtt
+    kind: server
+    routes:
+      - exit: mapping
+      - when:
+          - publish:
+              - topic: sites/#
+        exit: mapping
+", mapping!(), log!()),
+        good: concat!("\
 name: edge
 bindings:
-  log:
-    type: kafka
-    kind: cache_server
+  mqtt:
+    type: mqtt
+    kind: server
+    routes:
+      - when:
+          - publish:
+              - topic: sites/#
+        exit: mapping
+      - exit: mapping
+", mapping!(), log!()),
+    };
+
+    W0303: "a condition that never decides",
+    "Routes are tried in order. What an earlier route takes whole, or what nobody listens for, never reaches the condition.",
+    files! {
+        bad: concat!("\
+name: edge
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
+    routes:
+      - when:
+          - publish:
+              - topic: sites/#
+        exit: mapping
+      - when:
+          - publish:
+              - topic: sites/berlin
+        exit: mapping
+", mapping!(), log!()),
+        good: concat!("\
+name: edge
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
+    routes:
+      - when:
+          - publish:
+              - topic: sites/berlin
+        exit: mapping
+      - when:
+          - publish:
+              - topic: sites/#
+        exit: mapping
+", mapping!(), log!()),
+    };
+
+    W0304: "a condition that admits every client",
+    "An item of `when` without `session` admits every client, also beside one that names some: any item suffices.",
+    files! {
+        bad: concat!("\
+name: edge
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
+    routes:
+      - when:
+          - session:
+              - client-id: sensor-*
+          - publish:
+              - topic: sensors/#
+        exit: mapping
+", mapping!(), log!()),
+        good: concat!("\
+name: edge
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
+    routes:
+      - when:
+          - session:
+              - client-id: sensor-*
+            publish:
+              - topic: sensors/#
+        exit: mapping
+", mapping!(), log!()),
+    };
+
+    W0305: "a server that refuses every client",
+    "With an empty list of versions no version of MQTT is accepted.",
+    files! {
+        bad: concat!("\
+name: edge
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
     options:
-      topics:
-        - name: readings
-          defaultOffset: live
-    exit: kafka
-  kafka:
-    type: kafka
-    kind: client
-    options:
-      servers: [\"kafka.example:9092\"]
-",
+      versions: []
+    exit: mapping
+", mapping!(), log!()),
+        good: concat!("\
+name: edge
+bindings:
+  mqtt:
+    type: mqtt
+    kind: server
+    exit: mapping
+", mapping!(), log!()),
     };
 }

@@ -11,6 +11,8 @@ pub(crate) const CATALOG: Catalog = Catalog {
         &mqtt_kafka::KIND,
         &kafka_binding::KIND,
         &kafka_binding::CACHE_CLIENT_KIND,
+        &kafka_binding::CACHE_SERVER_KIND,
+        &kafka_binding::CLIENT_KIND,
     ],
     settings: &[kafka_binding::BACK_END],
 };

@@ -130,7 +130,7 @@ fn a_value_of_the_environment_is_not_shown_when_a_start_is_refused() {
         .unwrap();
     let said = zilla(path, &["start"]);
     assert_eq!(said.status, 1);
-    assert!(said.stderr.contains("`edge:${{env.PASSWORD}}` does not exist"), "{}", said.stderr);
+    assert!(said.stderr.contains("`${{env.PASSWORD}}` does not exist"), "{}", said.stderr);
     assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
 }
 

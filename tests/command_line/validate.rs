@@ -12,13 +12,9 @@ use crate::program::{CHAIN, Said, command, directory, zilla};
 const GOOD: &str = "name: edge\nbindings:\n  south:\n    type: tcp\n    kind: client\n";
 const BAD: &str = "name: edge\nbindings:\n  south:\n    type: tcp\n    kind: cliemt\n";
 
-/// The chain with one warning: W0201 at line 14, column 7.
+/// The chain with one warning: W0201 at line 13, column 5.
 fn with_warning() -> String {
-    CHAIN.replacen(
-        "    exit: mapping\n",
-        "    options:\n      store: memory\n    exit: mapping\n",
-        1,
-    )
+    CHAIN.replacen("    exit: mapping\n", "    telemetry: {}\n    exit: mapping\n", 1)
 }
 
 fn write(directory: &Path, name: &str, text: &str) {
@@ -93,8 +89,8 @@ fn an_allowance_of_the_file_or_the_command_line_leaves_a_warning_out() {
     let directory = directory();
     let path = directory.path();
     let warned = with_warning();
-    let at_end = warned.replacen("store: memory", "store: memory # zilla: allow W0201", 1);
-    let above = warned.replacen("      store", "      # zilla: allow W0201\n      store", 1);
+    let at_end = warned.replacen("telemetry: {}", "telemetry: {} # zilla: allow W0201", 1);
+    let above = warned.replacen("    telemetry", "    # zilla: allow W0201\n    telemetry", 1);
     let head = format!("# zilla: allow W0201\n{warned}");
     for text in [&at_end, &above, &head] {
         write(path, "zilla.yaml", text);
@@ -108,10 +104,10 @@ fn an_allowance_of_the_file_or_the_command_line_leaves_a_warning_out() {
     );
     let said = zilla(path, &["validate"]);
     assert!(said.stdout.starts_with("./zilla.yaml:5:33: warning[W0001]: "), "{}", said.stdout);
-    let said = zilla(path, &["validate", "--allow", "W0601", "--allow", "W0001"]);
+    let said = zilla(path, &["validate", "--allow", "W0223", "--allow", "W0001"]);
     assert_eq!(
         (said.stdout.as_str(), said.stderr.as_str()),
-        ("", "zilla: --allow W0601 allowed nothing\n")
+        ("", "zilla: --allow W0223 allowed nothing\n")
     );
 }
 
@@ -243,7 +239,7 @@ fn github_annotates_the_line() {
     );
     write(path, "zilla.yaml", &with_warning());
     let said = zilla(path, &["validate", "--format", "github"]);
-    assert!(said.stdout.starts_with("::warning file=zilla.yaml,line=14,col=7,"), "{}", said.stdout);
+    assert!(said.stdout.starts_with("::warning file=zilla.yaml,line=13,col=5,"), "{}", said.stdout);
 }
 
 /// Whatever value of the file comes from the environment, and whatever is wrong with it.

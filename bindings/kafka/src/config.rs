@@ -1,35 +1,35 @@
 //! Bindings of the file.
 
+use std::collections::BTreeMap;
+
 use engine::config::{ExitName, NodeConfig, Problem, Problems, codes};
 use engine::spi::{Coupling, Exit};
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 /// `options` of the cache kinds.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CacheOptions {
+    #[serde(default)]
     pub(crate) bootstrap: Vec<String>,
+    #[serde(default)]
     topics: Vec<TopicOptions>,
+    #[serde(default)]
     cache: CacheBounds,
 }
 
 /// `options.cache`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields)]
 struct CacheBounds {
     bytes: Option<u64>,
 }
 
 /// One of `options.topics`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TopicOptions {
-    default_offset: Option<String>,
-    delta_type: Option<String>,
-    key: Option<Value>,
-    value: Option<Value>,
-    transforms: Option<Value>,
+    name: String,
 }
 
 /// What bounds the log of a partition where the file does not say, bytes.
@@ -45,34 +45,20 @@ impl CacheOptions {
 /// Reads `options` of a cache kind.
 pub(crate) fn cache_options(node: &NodeConfig, problems: &mut Problems) -> Option<CacheOptions> {
     let options: CacheOptions = node.parse("/options", problems)?;
+    let at = |index: usize| node.span_of(&format!("/options/topics/{index}/name"));
     for (index, topic) in options.topics.iter().enumerate() {
-        check_topic(node, index, topic, problems);
-    }
-    Some(options)
-}
-
-fn check_topic(node: &NodeConfig, index: usize, topic: &TopicOptions, problems: &mut Problems) {
-    let at = |property: &str| format!("/options/topics/{index}/{property}");
-    if topic.default_offset.as_deref() == Some("historical") {
-        let message = "`historical` has no effect: a topic of messages is cached from the end that \
-                       it has at first use, a compacted one from its earliest record";
-        problems.push(Problem::new(codes::W0601, node.span_of(&at("defaultOffset")), message));
-    }
-    if topic.delta_type.as_deref().is_some_and(|delta| delta != "none") {
-        let message = "`deltaType` other than `none` is not supported";
-        problems.push(Problem::new(codes::E0601, node.span_of(&at("deltaType")), message));
-    }
-    let unsupported = [
-        ("key", topic.key.is_some()),
-        ("value", topic.value.is_some()),
-        ("transforms", topic.transforms.is_some()),
-    ];
-    for (property, is_set) in unsupported {
-        if is_set {
-            let message = format!("`{property}` is not supported yet: records pass as they are");
-            problems.push(Problem::new(codes::E0601, node.key_span_of(&at(property)), message));
+        let first = options.topics.iter().position(|other| other.name == topic.name);
+        if let Some(first) = first.filter(|first| *first < index) {
+            let shown = node.shown(&format!("/options/topics/{index}/name"), &topic.name);
+            let message = format!("the topic `{shown}` is listed twice");
+            problems.push(
+                Problem::new(codes::E0605, at(index), message)
+                    .with_help("make them one entry")
+                    .with_related(at(first), "the first is here"),
+            );
         }
     }
+    Some(options)
 }
 
 /// `options` of kind `client`.
@@ -86,6 +72,7 @@ pub(crate) struct ClientOptions {
 
 /// A SASL mechanism with its credentials.
 #[derive(Clone, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
     mechanism: String,
     #[serde(default)]
@@ -115,27 +102,35 @@ impl Credentials {
 /// Reads `options` of kind `client`.
 pub(crate) fn client_options(node: &NodeConfig, problems: &mut Problems) -> Option<ClientOptions> {
     #[derive(Default, Deserialize)]
-    #[serde(default)]
+    #[serde(deny_unknown_fields)]
     struct Raw {
+        #[serde(default)]
         servers: Vec<String>,
         sasl: Option<Credentials>,
-        authorization: Map<String, Value>,
+        #[serde(default)]
+        authorization: BTreeMap<String, Authorization>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Authorization {
+        credentials: Credentials,
     }
     let raw: Raw = node.parse("/options", problems)?;
     for (index, server) in raw.servers.iter().enumerate() {
         if !is_address(server) {
-            let message = format!("`{server}` is not an address: host:port");
-            let span = node.span_of(&format!("/options/servers/{index}"));
-            problems.push(Problem::new(codes::E0602, span, message));
+            let pointer = format!("/options/servers/{index}");
+            let shown = node.shown(&pointer, server);
+            let message = format!("`{shown}` is not an address: host:port");
+            problems.push(Problem::new(codes::E0602, node.span_of(&pointer), message));
         }
     }
-    let guard = raw.authorization.keys().next();
-    let (sasl, pointer) = match (raw.sasl, guard) {
+    let guarded = raw.authorization.into_iter().next();
+    let (sasl, pointer) = match (raw.sasl, guarded) {
         (Some(sasl), _) => (Some(sasl), "/options/sasl".to_owned()),
-        (None, Some(guard)) => {
+        (None, Some((guard, authorization))) => {
             let guard = guard.replace('~', "~0").replace('/', "~1");
             let pointer = format!("/options/authorization/{guard}/credentials");
-            (node.parse(&pointer, problems), pointer)
+            (Some(authorization.credentials), pointer)
         }
         (None, None) => (None, String::new()),
     };
@@ -151,13 +146,6 @@ fn check_credentials(
     sasl: &Credentials,
     problems: &mut Problems,
 ) {
-    if sasl.mechanism().is_none() {
-        let message = format!("the SASL mechanism `{}` is not supported", sasl.mechanism);
-        problems.push(
-            Problem::new(codes::E0603, node.span_of(&format!("{pointer}/mechanism")), message)
-                .with_help("use plain, scram-sha-256 or scram-sha-512"),
-        );
-    }
     let fields = [("username", &sasl.username), ("password", &sasl.password)];
     for (field, text) in fields {
         let span = node.span_of(&format!("{pointer}/{field}"));
@@ -167,7 +155,7 @@ fn check_credentials(
                 .push(Problem::new(codes::E0603, span, message).with_help(
                     "write them here, or take them from the environment: ${{env.NAME}}",
                 ));
-        } else if text.is_empty() && sasl.mechanism().is_some() {
+        } else if text.is_empty() {
             let message = format!("`{field}` is missing");
             problems.push(Problem::new(codes::E0603, span, message));
         }
@@ -192,11 +180,6 @@ fn is_address(text: &str) -> bool {
 pub(crate) fn only_exit(node: &NodeConfig, problems: &mut Problems) -> Option<ExitName> {
     let mut exit = node.exit();
     for route in node.routes() {
-        if route.value.get("when").is_some() {
-            let message = "routes by topic are not supported yet: all topics go one way";
-            let span = node.key_span_of(&format!("{}/when", route.pointer));
-            problems.push(Problem::new(codes::E0604, span, message));
-        }
         match (&exit, route.exit) {
             (None, found) => exit = found,
             (Some(first), Some(other)) if first.name != other.name => {

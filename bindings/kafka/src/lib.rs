@@ -36,7 +36,22 @@ pub use back_end::BACK_END;
 pub static KIND: KafkaKind = KafkaKind;
 
 /// The `kafka-cache-client` type: another spelling of `kafka` with kind `cache_client`.
-pub static CACHE_CLIENT_KIND: KafkaCacheClientKind = KafkaCacheClientKind;
+pub static CACHE_CLIENT_KIND: SpelledKind = SpelledKind {
+    name: "kafka-cache-client",
+    schema: schema::KAFKA_CACHE_CLIENT,
+    define: cache_client::define,
+};
+
+/// The `kafka-cache-server` type: another spelling of `kafka` with kind `cache_server`.
+pub static CACHE_SERVER_KIND: SpelledKind = SpelledKind {
+    name: "kafka-cache-server",
+    schema: schema::KAFKA_CACHE_SERVER,
+    define: cache_server::define,
+};
+
+/// The `kafka-client` type: another spelling of `kafka` with kind `client`.
+pub static CLIENT_KIND: SpelledKind =
+    SpelledKind { name: "kafka-client", schema: schema::KAFKA_CLIENT, define: client::define };
 
 /// The plane between `cache_client` and `cache_server`.
 const CACHE_PLANE: &str = "kafka-cache";
@@ -66,20 +81,24 @@ impl BindingKind for KafkaKind {
     }
 }
 
-/// The `kafka-cache-client` type of `zilla.yaml`.
+/// A type of `zilla.yaml` that has one kind of `kafka`.
 #[derive(Debug)]
-pub struct KafkaCacheClientKind;
+pub struct SpelledKind {
+    name: &'static str,
+    schema: &'static str,
+    define: fn(&NodeConfig, &mut Problems) -> Option<Arc<dyn Definition>>,
+}
 
-impl BindingKind for KafkaCacheClientKind {
+impl BindingKind for SpelledKind {
     fn name(&self) -> &'static str {
-        "kafka-cache-client"
+        self.name
     }
 
     fn schema(&self) -> &'static str {
-        schema::KAFKA_CACHE_CLIENT
+        self.schema
     }
 
     fn define(&self, node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
-        cache_client::define(node, problems)
+        (self.define)(node, problems)
     }
 }

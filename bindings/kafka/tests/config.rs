@@ -8,7 +8,12 @@ use engine::spi::Catalog;
 
 const CATALOG: Catalog = Catalog {
     about: "a test",
-    bindings: &[&kafka::KIND, &kafka::CACHE_CLIENT_KIND],
+    bindings: &[
+        &kafka::KIND,
+        &kafka::CACHE_CLIENT_KIND,
+        &kafka::CACHE_SERVER_KIND,
+        &kafka::CLIENT_KIND,
+    ],
     settings: &[],
 };
 
@@ -74,10 +79,15 @@ fn a_file_that_uses_everything_has_no_problem() {
 }
 
 #[test]
-fn kafka_cache_client_is_another_spelling() {
-    let spelled = changed("type: kafka\n    kind: cache_client", "type: kafka-cache-client");
-    let (plan, problems) = plan(&spelled);
-    assert!(plan.is_some() && problems.is_empty(), "{problems}");
+fn each_kind_has_a_type_that_is_another_spelling() {
+    for kind in ["cache_client", "cache_server", "client"] {
+        let from = format!("type: kafka\n    kind: {kind}\n");
+        for to in ["", &format!("    kind: {kind}\n")] {
+            let name = kind.replace('_', "-");
+            let (plan, problems) = plan(&changed(&from, &format!("type: kafka-{name}\n{to}")));
+            assert!(plan.is_some() && problems.is_empty(), "{kind}: {problems}");
+        }
+    }
 }
 
 #[test]
@@ -94,16 +104,16 @@ fn bounds_and_topics_are_updated_and_another_cluster_is_replaced() {
 #[test]
 fn what_is_not_supported_is_refused_at_its_place() {
     let cases = [
-        ("deltaType: none", "deltaType: json_patch", "15:22", "E0601"),
-        ("deltaType: none", "value: {model: string}", "15:11", "E0601"),
-        ("scram-sha-512", "scram-sha-1", "25:20", "E0603"),
+        ("deltaType: none", "deltaType: json_patch", "15:22", "E0206"),
+        ("deltaType: none", "value: {model: string}", "15:11", "E0206"),
+        ("scram-sha-512", "scram-sha-1", "25:20", "E0206"),
         ("password: p", "password: \"{credentials}\"", "27:19", "E0603"),
         ("k1.example:9092", "k1.example", "23:17", "E0602"),
         (
             "    exit: cache\n",
             "    routes:\n      - when: [{topic: a}]\n        exit: cache\n",
             "7:9",
-            "E0604",
+            "E0206",
         ),
         ("    exit: cache\n", "    exit: cluster\n", "6:11", "E0401"),
         ("    exit: cache\n", "", "3:3", "E0203"),
@@ -120,7 +130,7 @@ fn what_is_not_supported_is_refused_at_its_place() {
 #[test]
 fn what_has_no_effect_is_warned_of() {
     let (plan, problems) = plan(&changed("defaultOffset: live", "defaultOffset: historical"));
-    assert!(plan.is_some() && problems.contains("warning[W0601]"), "{problems}");
+    assert!(plan.is_some() && problems.contains("warning[W0201]"), "{problems}");
 }
 
 #[test]

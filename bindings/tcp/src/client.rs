@@ -4,25 +4,19 @@
 use std::sync::Arc;
 
 use engine::bytes::{Endpoint, EndpointPlane};
-use engine::config::{NodeConfig, Problem, Problems, codes};
+use engine::config::{NodeConfig, Problem, Problems};
 use engine::spi::{
     Attached, BoxFuture, Definition, Exit, External, Links, Node, Plane, PrepareCx, Prepared,
     WorkerCx,
 };
-use serde_json::Value;
 
 use crate::config;
 
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
-    if !node.routes().is_empty() {
-        let message = "routes of a tcp client have no effect: it is only an endpoint here";
-        problems.push(Problem::new(codes::W0201, node.key_span_of("/routes"), message));
-    }
-    let host = node.value.pointer("/options/host").and_then(Value::as_str);
-    let ports = config::ports(node, "/options/port", problems);
-    let address = match (host, ports.first()) {
+    let (options, ports) = config::options(node, problems)?;
+    let address = match (options.host, ports.first()) {
         // `*`: whatever the binding that exits to this one asks for.
-        (Some(host), Some((range, _))) if host != "*" => Some((host.to_owned(), range.first)),
+        (Some(host), Some((range, _))) if host != "*" => Some((host, range.first)),
         _ => None,
     };
     Some(Arc::new(TcpClient { endpoint: Arc::new(Endpoint { address }) }))

@@ -3,50 +3,88 @@
 use std::net::IpAddr;
 
 use engine::config::{ExitName, NodeConfig, Problem, Problems, Span, codes};
-use serde_json::Value;
+use serde::Deserialize;
 
 use crate::state::{Condition, Network, PortRange};
+
+/// `options`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    pub(crate) host: Option<String>,
+    port: Option<PortOption>,
+}
+
+/// One item of a route's `when`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConditionOptions {
+    port: Option<PortOption>,
+    cidr: Option<String>,
+}
+
+/// A port, a range, or a list of both.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum PortOption {
+    One(PortText),
+    Several(Vec<PortText>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum PortText {
+    Number(u64),
+    Text(String),
+}
 
 /// Ports as the file has them, each with its place.
 pub(crate) type Ports = Vec<(PortRange, Span)>;
 
-/// Reads a port, a range, or a list of both. The schema has checked the types.
-pub(crate) fn ports(node: &NodeConfig, pointer: &str, problems: &mut Problems) -> Ports {
-    let mut ports = Vec::new();
-    match node.value.pointer(pointer) {
-        Some(Value::Array(list)) => {
-            for (index, value) in list.iter().enumerate() {
-                add_ports(
-                    value,
-                    &node.span_of(&format!("{pointer}/{index}")),
-                    &mut ports,
-                    problems,
-                );
+/// Reads `options`: the host and the ports.
+pub(crate) fn options(node: &NodeConfig, problems: &mut Problems) -> Option<(Options, Ports)> {
+    let options: Options = node.parse("/options", problems)?;
+    let ports = match &options.port {
+        Some(port) => ports(node, "/options/port", port, problems),
+        None => Ports::new(),
+    };
+    Some((options, ports))
+}
+
+fn ports(node: &NodeConfig, pointer: &str, port: &PortOption, problems: &mut Problems) -> Ports {
+    let mut ports = Ports::new();
+    match port {
+        PortOption::One(text) => add_ports(text, node.span_of(pointer), &mut ports, problems),
+        PortOption::Several(list) => {
+            for (index, text) in list.iter().enumerate() {
+                let span = node.span_of(&format!("{pointer}/{index}"));
+                add_ports(text, span, &mut ports, problems);
             }
         }
-        Some(value) => add_ports(value, &node.span_of(pointer), &mut ports, problems),
-        None => {}
     }
     ports
 }
 
-fn add_ports(value: &Value, span: &Span, ports: &mut Ports, problems: &mut Problems) {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+fn add_ports(port: &PortText, span: Span, ports: &mut Ports, problems: &mut Problems) {
+    let text = match port {
+        PortText::Number(number) => number.to_string(),
+        PortText::Text(text) => text.clone(),
+    };
     let (first, last) = text.split_once('-').unwrap_or((&text, &text));
     match (first.parse(), last.parse()) {
         (Ok(first), Ok(last)) if first <= last => {
-            ports.push((PortRange { first, last }, span.clone()));
+            ports.push((PortRange { first, last }, span));
         }
         (Ok::<u16, _>(_), Ok::<u16, _>(_)) => {
             let message = format!("the port range {text} ends before it begins");
             problems.push(
-                Problem::new(codes::E0207, span.clone(), message)
+                Problem::new(codes::E0207, span, message)
                     .with_help(format!("did you mean {last}-{first}?")),
             );
         }
         _ => {
             let message = format!("{text} is not a port: ports go from 0 to 65535");
-            problems.push(Problem::new(codes::E0207, span.clone(), message));
+            problems.push(Problem::new(codes::E0207, span, message));
         }
     }
 }
@@ -58,61 +96,68 @@ pub(crate) struct RouteTarget {
     pub(crate) exit: ExitName,
 }
 
-/// The routes of a server, `exit` last.
-pub(crate) fn routes(node: &NodeConfig, problems: &mut Problems) -> Vec<RouteTarget> {
+/// The routes of a server, `exit` last. The schema has seen to it that there is one, and that each
+/// leads somewhere.
+/// `listened`: the ports of the server.
+pub(crate) fn routes(
+    node: &NodeConfig,
+    listened: &Ports,
+    problems: &mut Problems,
+) -> Vec<RouteTarget> {
     let mut targets = Vec::new();
     for route in node.routes() {
-        let pointer = &route.pointer;
-        if route.value.get("guarded").is_some() {
-            let span = node.key_span_of(&format!("{pointer}/guarded"));
-            let message = "guards are not supported by this version";
-            problems.push(Problem::new(codes::E0206, span, message).with_help("remove `guarded`"));
-        }
-        let when = route.value.get("when").and_then(Value::as_array).map_or(0, Vec::len);
-        let conditions = (0..when)
-            .map(|index| condition(node, &format!("{pointer}/when/{index}"), problems))
+        let pointer = format!("{}/when", route.pointer);
+        let when: Option<Vec<ConditionOptions>> = match route.value.get("when") {
+            Some(_) => node.parse(&pointer, problems),
+            None => Some(Vec::new()),
+        };
+        let Some((exit, when)) = route.exit.zip(when) else { continue };
+        let conditions = when.iter().enumerate();
+        let conditions: Vec<Condition> = conditions
+            .map(|(index, when)| condition(node, &format!("{pointer}/{index}"), when, problems))
             .collect();
-        match route.exit {
-            Some(exit) => targets.push(RouteTarget { conditions, exit }),
-            None => {
-                let message = "this route has no `exit`, so it leads nowhere";
-                problems.push(Problem::new(codes::E0203, node.span_of(pointer), message));
+        for (index, condition) in conditions.iter().enumerate() {
+            if !can_match(condition, listened) {
+                let span = node.span_of(&format!("{pointer}/{index}/port"));
+                let message = "this condition never matches: nobody listens on such a port";
+                let problem = Problem::new(codes::W0303, span, message);
+                problems.push(problem.with_help("add the port to `options.port`"));
             }
         }
+        targets.push(RouteTarget { conditions, exit });
     }
-    if let Some(exit) = node.exit() {
-        targets.push(RouteTarget { conditions: Vec::new(), exit });
-    } else if targets.is_empty() && node.routes().is_empty() {
-        let message = format!("`{}` has neither `exit` nor `routes`", node.name);
-        problems.push(
-            Problem::new(codes::E0203, node.span.clone(), message)
-                .with_help("add `exit: NAME` with the binding that takes the connections"),
-        );
-    }
+    targets.extend(node.exit().map(|exit| RouteTarget { conditions: Vec::new(), exit }));
     targets
 }
 
-fn condition(node: &NodeConfig, pointer: &str, problems: &mut Problems) -> Condition {
+/// Whether a connection can arrive at one of the ports of a condition; at a port that the system
+/// chooses, any can.
+fn can_match(condition: &Condition, listened: &Ports) -> bool {
+    let Some(wanted) = &condition.ports else { return true };
+    let overlap =
+        |one: &PortRange, other: &PortRange| one.first <= other.last && other.first <= one.last;
+    let is_listened = |range: &PortRange| listened.iter().any(|(other, _)| overlap(range, other));
+    wanted.iter().any(is_listened) || listened.iter().any(|(range, _)| range.first == 0)
+}
+
+fn condition(
+    node: &NodeConfig,
+    pointer: &str,
+    when: &ConditionOptions,
+    problems: &mut Problems,
+) -> Condition {
     let at = |name: &str| format!("{pointer}/{name}");
-    if node.value.pointer(&at("authority")).is_some() {
-        let message = "`authority` is not supported by this version";
-        problems.push(
-            Problem::new(codes::E0206, node.key_span_of(&at("authority")), message)
-                .with_help("route by `cidr` or `port`"),
-        );
-    }
-    let network = node.value.pointer(&at("cidr")).and_then(Value::as_str).and_then(|text| {
+    let network = when.cidr.as_deref().and_then(|text| {
         let network = network(text);
         if network.is_none() {
+            let text = node.shown(&at("cidr"), text);
             let message = format!("{text} is not a network such as 10.0.0.0/8 or fd00::/8");
             problems.push(Problem::new(codes::E0207, node.span_of(&at("cidr")), message));
         }
         network
     });
-    let ports = node
-        .value
-        .pointer(&at("port"))
-        .map(|_| ports(node, &at("port"), problems).into_iter().map(|(range, _)| range).collect());
+    let ports = when.port.as_ref().map(|port| ports(node, &at("port"), port, problems));
+    let ports = ports.map(|ports| ports.into_iter().map(|(range, _)| range).collect());
     Condition { ports, network }
 }
 

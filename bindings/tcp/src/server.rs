@@ -13,22 +13,21 @@ use engine::spi::{
     Attached, BoxFuture, Coupling, Definition, Exit, External, Links, Plane, PrepareCx, Prepared,
     Resource, WorkerCx, definition_as, prepared_as,
 };
-use serde_json::Value;
 
 use crate::config::{self, Ports, RouteTarget};
 use crate::state::PortRange;
 use node::TcpServerNode;
 
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
-    let ports = config::ports(node, "/options/port", problems);
-    let routes = config::routes(node, problems);
-    let host = node.value.pointer("/options/host").and_then(Value::as_str)?;
+    let (options, ports) = config::options(node, problems)?;
+    let routes = config::routes(node, &ports, problems);
+    let host = options.host?;
     if problems.has_errors() {
         return None;
     }
     Some(Arc::new(TcpServer {
         name: node.node_name(),
-        host: host.to_owned(),
+        host,
         host_span: node.span_of("/options/host"),
         ports,
         routes,

@@ -1,5 +1,7 @@
 //! From a file's text to a configuration.
 
+mod names;
+mod routes;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::config::expr::expand;
+use crate::config::load::names::References;
 use crate::config::tree::{self, Document, push_segment};
 use crate::config::{
     Config, Environment, Namespace, NodeConfig, NodeName, Problem, Problems, Schema, Source, Span,
@@ -52,13 +55,35 @@ fn read(
     }
     let mut config = Config::default();
     let mut names = Names::default();
+    let mut references = References::default();
     for mut tree in trees {
         expand(&mut tree, environment, problems);
-        let document = tree.into_document(problems);
-        schema.validate(&document, problems);
-        config.namespaces.extend(namespace(document, &mut names, problems));
+        let mut document = tree.into_document(problems);
+        let mut usage = schema.validate(&document, problems);
+        for pointer in &usage.ignored {
+            remove(&mut document.value, pointer);
+        }
+        let first_match = std::mem::take(&mut usage.first_match);
+        references.add(&document, usage);
+        let namespace = namespace(document, &mut names, problems);
+        for node in namespace.iter().flat_map(|namespace| &namespace.nodes) {
+            let routes = format!("{}/routes", node.pointer);
+            routes::check(node, first_match.contains(&routes), problems);
+        }
+        config.namespaces.extend(namespace);
     }
+    references.check(problems);
     Some(config)
+}
+
+/// Takes a property out of a document. What has no effect is not there for a binding to read, and
+/// a change of it changes nothing.
+fn remove(value: &mut Value, pointer: &str) {
+    let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+    let name = name.replace("~1", "/").replace("~0", "~");
+    if let Some(Value::Object(map)) = value.pointer_mut(parent) {
+        map.shift_remove(&name);
+    }
 }
 
 /// What has a name, and where.

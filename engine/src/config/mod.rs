@@ -14,6 +14,6 @@ pub use expr::{Environment, ProcessEnvironment};
 pub use load::load;
 pub use node::{Config, ExitName, Namespace, NodeConfig, NodeName, RouteConfig};
 pub use problem::{Allowances, Problem, Problems, RecordingEnvironment, Severity, codes, suggest};
-pub use schema::{Fragment, Schema};
+pub use schema::{Fragment, Schema, State};
 pub use source::{Position, Source, Span};
 pub use watch::{Change, Watcher};

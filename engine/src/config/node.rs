@@ -131,10 +131,13 @@ impl NodeConfig {
         self.place(pointer).map_or_else(|| self.span.clone(), |place| place.key.clone())
     }
 
-    /// The value at a JSON pointer as the file writes it, for messages: what an expression puts in
-    /// its place may be secret.
+    /// A text that is part of the value at a JSON pointer, for messages: as it is, or as the file
+    /// writes the value where that comes from the environment, since it may be secret.
     #[must_use]
-    pub fn written(&self, pointer: &str) -> String {
+    pub fn shown(&self, pointer: &str, text: &str) -> String {
+        if self.is_from_file(pointer) {
+            return shortened(text);
+        }
         let span = self.span_of(pointer);
         shortened(span.text().lines().next().unwrap_or_default())
     }

@@ -1,25 +1,37 @@
 //! The JSON Schema of a configuration, composed from what the binary contains.
 //!
-//! Two keywords of our own say what Zilla has and this version has not. `x-not-supported` beside
-//! `enum` lists values, beside `additionalProperties` it lists properties, and as `true` it says
-//! that the whole value is meant. `x-not-supported-kinds` lists kinds by binding type.
+//! Beside each property stands `x-zilla`: what this version makes of it ([`State`]). It is the one
+//! table of that: [`load`](crate::config::load) reports by it, the documentation is written from
+//! it, and editors get it with the schema. `schema/README.md` describes its form.
 
+mod applies;
 mod bounds;
+mod compose;
+mod documentation;
 mod explain;
+mod state;
+mod table;
 #[cfg(test)]
 mod tests;
 mod union;
+mod usage;
 mod words;
 
+use std::collections::BTreeSet;
+
 use jsonschema::Validator;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::config::tree::Document;
-use crate::config::{Problem, Problems, codes};
+use crate::config::tree::{self, Document};
+use crate::config::{Problem, Problems, Source, codes};
 
-/// A part of the schema that a binding type brings.
+pub use state::State;
+pub(super) use usage::{Reference, Usage};
+
+/// A part of the schema: that of one type of binding, guard, vault and so on.
 #[derive(Clone, Copy, Debug)]
 pub struct Fragment {
+    section: &'static str,
     name: &'static str,
     text: &'static str,
 }
@@ -28,7 +40,7 @@ impl Fragment {
     /// The schema of the bindings of a type, as JSON text.
     #[must_use]
     pub const fn binding(name: &'static str, text: &'static str) -> Self {
-        Self { name, text }
+        Self { section: "binding", name, text }
     }
 }
 
@@ -40,19 +52,26 @@ pub struct Schema {
     validator: Result<Box<Validator>, String>,
 }
 
-/// Where the schema of all bindings lies in the merged schema.
-const BINDING: &str = "/$defs/binding";
-
 impl Schema {
-    /// Composes the schema and compiles it. A part that is not a schema is reported by
+    /// Composes the schema of all that a file may have and compiles it; `bindings` stand for those
+    /// of the same types. A part that is not a schema is reported by
     /// [`load`](crate::config::load).
     #[must_use]
-    pub fn compose(fragments: &[Fragment]) -> Self {
-        Self::compose_on(schema::ENGINE, fragments)
+    pub fn compose(bindings: &[Fragment]) -> Self {
+        let is_given = |part: &schema::Part| {
+            bindings.iter().any(|one| one.section == part.section && one.name == part.name)
+        };
+        let fragment = |part: &schema::Part| {
+            let schema::Part { section, name, text } = *part;
+            Fragment { section, name, text }
+        };
+        let rest = schema::PARTS.iter().filter(|part| !is_given(part)).map(fragment);
+        let fragments: Vec<Fragment> = bindings.iter().copied().chain(rest).collect();
+        Self::compose_on(schema::ENGINE, &fragments)
     }
 
     fn compose_on(base: &str, fragments: &[Fragment]) -> Self {
-        match merge(base, fragments) {
+        match compose::merge(base, fragments) {
             Ok(merged) => {
                 let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
                 let validator = options.build(&merged);
@@ -69,94 +88,54 @@ impl Schema {
         self.merged.clone()
     }
 
-    /// Checks one document and reports all that is wrong with it.
-    pub(super) fn validate(&self, document: &Document, problems: &mut Problems) {
+    /// The page that describes every property: what it does, its default, its state, and what a
+    /// reload with another value does to clients. As Markdown.
+    #[must_use]
+    pub fn documentation(&self) -> String {
+        documentation::documentation(&self.merged)
+    }
+
+    /// The properties that a file uses, as JSON pointers into the merged schema. Of a text that is
+    /// not YAML, none.
+    #[must_use]
+    pub fn properties_of(&self, source: &Source) -> BTreeSet<String> {
+        let mut problems = Problems::default();
+        let trees = tree::parse(source, &mut problems).unwrap_or_default();
+        let documents = trees.into_iter().map(|tree| tree.into_document(&mut Problems::default()));
+        documents.flat_map(|document| self.validate(&document, &mut problems).properties).collect()
+    }
+
+    /// The properties that a file may have, as JSON pointers into the merged schema, each with its
+    /// name for people and its state.
+    #[must_use]
+    pub fn properties(&self) -> Vec<(String, String, Option<State>)> {
+        let named = |thing: &table::Thing<'_>| {
+            let title = thing.title.unwrap_or("document").to_owned();
+            let property = |property: &table::Property<'_>| {
+                let name = format!("{title}: {}", property.path);
+                (property.location.clone(), name, property.state)
+            };
+            thing.properties.iter().map(property).collect::<Vec<_>>()
+        };
+        table::things(&self.merged).iter().flat_map(named).collect()
+    }
+
+    /// Checks one document and reports all that is wrong with it, not supported or without effect.
+    pub(super) fn validate(&self, document: &Document, problems: &mut Problems) -> Usage {
         match &self.validator {
             Ok(validator) => {
                 let explainer = explain::Explainer { schema: &self.merged, document };
                 for error in validator.iter_errors(&document.value) {
                     explainer.explain(&error, problems);
                 }
+                usage::usage(&explainer, problems)
             }
             Err(error) => {
                 let place = words::place(document, "");
                 let message = format!("this program's own schema is broken: {error}");
                 problems.push(Problem::new(codes::E0200, place.key.clone(), message));
+                Usage::default()
             }
         }
-    }
-}
-
-/// The base with one branch for each fragment: `if` the type is the fragment's, `then` the
-/// fragment holds. Errors are then reported where they are, as under `oneOf` they would not be.
-fn merge(base: &str, fragments: &[Fragment]) -> Result<Value, String> {
-    let parse = |name: &str, text: &str| {
-        serde_json::from_str::<Value>(text).map_err(|error| format!("{name}: {error}"))
-    };
-    let mut merged = parse("engine", base)?;
-    let mut branches = Vec::with_capacity(fragments.len());
-    let mut parts = Map::new();
-    for Fragment { name, text } in fragments {
-        let mut part = parse(name, text)?;
-        // It is a part now, not a document of its own.
-        if let Some(part) = part.as_object_mut() {
-            part.shift_remove("$schema");
-        }
-        let definition = definition(name);
-        rebase(&mut part, &format!("#/$defs/{definition}"));
-        branches.push(json!({
-            "if": {
-                "type": "object",
-                "required": ["type"],
-                "properties": { "type": { "const": name } },
-            },
-            "then": { "$ref": format!("#/$defs/{definition}") },
-        }));
-        parts.insert(definition, part);
-    }
-    let names = fragments.iter().map(|fragment| Value::from(fragment.name)).collect();
-    let set = |merged: &mut Value, pointer: &str, value: Value| {
-        let target = merged.pointer_mut(pointer).ok_or_else(|| format!("engine: no {pointer}"))?;
-        *target = value;
-        Ok::<(), String>(())
-    };
-    set(&mut merged, &format!("{BINDING}/properties/type/enum"), Value::Array(names))?;
-    set(&mut merged, &format!("{BINDING}/allOf"), Value::Array(branches))?;
-    if let Some(definitions) = merged.pointer_mut("/$defs").and_then(Value::as_object_mut) {
-        definitions.append(&mut parts);
-    }
-    Ok(merged)
-}
-
-/// The name of a binding type's fragment among the definitions.
-fn definition(type_name: &str) -> String {
-    format!("binding-{type_name}")
-}
-
-/// References within a fragment hold in the merged schema too, and a condition on a property does
-/// not hold where the property is missing: otherwise each branch would add its errors to the one
-/// that says so.
-fn rebase(value: &mut Value, root: &str) {
-    match value {
-        Value::Object(map) => {
-            if let Some(Value::Object(condition)) = map.get_mut("if")
-                && let Some(Value::Object(properties)) = condition.get("properties")
-            {
-                let names = properties.keys().cloned().map(Value::String).collect();
-                condition.entry("required").or_insert(Value::Array(names));
-            }
-            for (key, value) in map {
-                match value {
-                    Value::String(target) if key == "$ref" => {
-                        if let Some(rest) = target.strip_prefix('#') {
-                            *target = format!("{root}{rest}");
-                        }
-                    }
-                    value => rebase(value, root),
-                }
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(|value| rebase(value, root)),
-        _ => {}
     }
 }

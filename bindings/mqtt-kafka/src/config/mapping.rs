@@ -7,16 +7,17 @@ use serde::Deserialize;
 use crate::state::{Captures, Mapping, Pattern, Route, Template, is_kafka_topic};
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Options {
     topics: Topics,
     #[serde(default)]
     clients: Vec<String>,
     #[serde(default)]
     publish: PublishOptions,
-    server: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Topics {
     sessions: String,
     messages: String,
@@ -24,6 +25,7 @@ struct Topics {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PublishOptions {
     #[serde(rename = "qosMax")]
     qos_max: Option<QosMax>,
@@ -35,16 +37,16 @@ enum QosMax {
     Zero,
     #[serde(rename = "at_least_once")]
     One,
-    #[serde(rename = "exactly_once")]
-    Two,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct With {
     messages: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Condition {
     #[serde(default)]
     publish: Vec<TopicPattern>,
@@ -53,6 +55,7 @@ struct Condition {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TopicPattern {
     topic: String,
 }
@@ -63,13 +66,6 @@ pub(super) fn define(
     problems: &mut Problems,
 ) -> Option<(Mapping, Vec<ExitName>)> {
     let options: Options = node.parse("/options", problems)?;
-    if options.server.is_some() {
-        problems.push(Problem::new(
-            codes::W0221,
-            node.key_span_of("/options/server"),
-            "`server` is not supported yet and has no effect: clients are not redirected",
-        ));
-    }
     let topics = &options.topics;
     for (name, topic) in [
         ("sessions", &topics.sessions),
@@ -82,10 +78,12 @@ pub(super) fn define(
     for (at, (name, topic)) in holds_state.into_iter().enumerate() {
         let others = holds_state.into_iter().take(at).chain([("messages", &topics.messages)]);
         for (other, _) in others.filter(|(_, other)| *other == topic) {
-            let span = node.span_of(&format!("/options/topics/{name}"));
+            let pointer = format!("/options/topics/{name}");
+            let topic = node.shown(&pointer, topic);
             let message = format!("`{topic}` cannot hold both `{other}` and `{name}`");
             let help = "each needs a Kafka topic of its own";
-            problems.push(Problem::new(codes::E0226, span, message).with_help(help));
+            let problem = Problem::new(codes::E0226, node.span_of(&pointer), message);
+            problems.push(problem.with_help(help));
         }
     }
     let mut exits = Exits::default();
@@ -93,13 +91,15 @@ pub(super) fn define(
     for route in node.routes() {
         routes.extend(define_route(node, &route, &mut exits, problems));
     }
+    warn_of_hidden(node, &routes, problems);
     for (route, config) in routes.iter().zip(node.routes()) {
         let topic = route.messages.as_ref().and_then(Template::fixed);
         let held = holds_state.into_iter().find(|(_, held)| Some(held.as_str()) == topic);
         if let Some((name, topic)) = held {
-            let span = node.span_of(&format!("{}/with/messages", config.pointer));
+            let pointer = format!("{}/with/messages", config.pointer);
+            let topic = node.shown(&pointer, topic);
             let message = format!("`{topic}` is the topic of `{name}`: no route may write there");
-            problems.push(Problem::new(codes::E0226, span, message));
+            problems.push(Problem::new(codes::E0226, node.span_of(&pointer), message));
         }
     }
     if let Some(exit) = node.exit() {
@@ -120,7 +120,7 @@ pub(super) fn define(
         qos_max: match options.publish.qos_max {
             Some(QosMax::Zero) => Qos::AtMostOnce,
             // QoS 2 is not supported yet: Maximum QoS 1 is announced.
-            Some(QosMax::One | QosMax::Two) | None => Qos::AtLeastOnce,
+            Some(QosMax::One) | None => Qos::AtLeastOnce,
         },
     };
     Some((mapping, exits.0))
@@ -139,8 +139,26 @@ impl Exits {
     }
 }
 
+/// A publish takes the first route that matches: behind one that takes everything, `publish` has no
+/// meaning. (A subscription is served from all.)
+fn warn_of_hidden(node: &NodeConfig, routes: &[Route], problems: &mut Problems) {
+    let Some(open) = routes.iter().position(|route| route.is_open) else { return };
+    for (route, config) in routes.iter().zip(node.routes()).skip(open + 1) {
+        if route.publish.is_empty() {
+            continue;
+        }
+        let message = "this route takes no publish: a route before it takes them all";
+        problems.push(
+            Problem::new(codes::W0303, node.span_of(&config.pointer), message)
+                .with_help("put it first")
+                .with_related(node.span_of(&format!("/routes/{open}")), "taken here"),
+        );
+    }
+}
+
 fn check_kafka_topic(node: &NodeConfig, pointer: &str, topic: &str, problems: &mut Problems) {
     if !is_kafka_topic(topic) {
+        let topic = node.shown(pointer, topic);
         let message = format!("`{topic}` is no name that Kafka permits for a topic");
         let help = "1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`";
         problems.push(Problem::new(codes::E0221, node.span_of(pointer), message).with_help(help));
@@ -154,7 +172,12 @@ fn parse_pattern(
     problems: &mut Problems,
 ) -> Option<Pattern> {
     Pattern::parse(text)
-        .map_err(|why| problems.push(Problem::new(codes::E0222, node.span_of(pointer), why)))
+        .map_err(|why| {
+            // What is wrong is said with the pattern.
+            let shown = node.shown(pointer, text);
+            let why = if text.is_empty() { why } else { why.replace(text, &shown) };
+            problems.push(Problem::new(codes::E0222, node.span_of(pointer), why));
+        })
         .ok()
 }
 
@@ -166,6 +189,7 @@ fn define_clients(node: &NodeConfig, texts: &[String], problems: &mut Problems) 
         if pattern.captures().any(|name| name == "identity") {
             patterns.push(pattern);
         } else {
+            let text = node.shown(&pointer, text);
             let message = format!("`{text}` has no `{{identity}}`, which names the client");
             problems.push(Problem::new(codes::E0223, node.span_of(&pointer), message));
         }
@@ -180,12 +204,6 @@ fn define_route(
     problems: &mut Problems,
 ) -> Option<Route> {
     let pointer = &route.pointer;
-    if route.value.get("guarded").is_some() {
-        let message = "`guarded` is not supported yet";
-        let help = "without it the route is open to every client: remove it only if that is meant";
-        let span = node.key_span_of(&format!("{pointer}/guarded"));
-        problems.push(Problem::new(codes::E0206, span, message).with_help(help));
-    }
     let Some(exit) = route.exit.clone().or_else(|| node.exit()) else {
         let message = "the route has no `exit`, and neither has the binding";
         problems.push(Problem::new(codes::E0224, node.span_of(pointer), message));

@@ -22,7 +22,11 @@ fn node(body: &str) -> (Option<NodeConfig>, Problems) {
         text.push_str(line);
         text.push('\n');
     }
-    let schema = Schema::compose(&[Fragment::binding("mqtt-kafka", MqttKafkaKind.schema())]);
+    for exit in ["k", "kafka0", "kafka1", "elsewhere"] {
+        text.push_str(&format!("  {exit}: {{type: sink}}\n"));
+    }
+    let sink = Fragment::binding("sink", r#"{"properties": {"type": {}}}"#);
+    let schema = Schema::compose(&[Fragment::binding("mqtt-kafka", MqttKafkaKind.schema()), sink]);
     let mut problems = Problems::default();
     let config = load(&Source::new("zilla.yaml", text), &schema, &Empty, &mut problems);
     (config.map(|config| config.namespaces[0].nodes[0].clone()), problems)
@@ -79,10 +83,10 @@ exit: kafka0";
 
 #[test]
 fn qos_2_is_taken_as_qos_1() {
-    for (options, expected) in [
-        ("", Qos::AtLeastOnce),
-        (", publish: {qosMax: exactly_once}", Qos::AtLeastOnce),
-        (", publish: {qosMax: at_least_once}", Qos::AtLeastOnce),
+    for (options, expected, is_silent) in [
+        ("", Qos::AtLeastOnce, true),
+        (", publish: {qosMax: exactly_once}", Qos::AtLeastOnce, false),
+        (", publish: {qosMax: at_least_once}", Qos::AtLeastOnce, true),
     ] {
         let body = format!(
             "kind: proxy\noptions: {{topics: {{sessions: s, messages: m, retained: r}}{options}}}\n\
@@ -92,7 +96,28 @@ fn qos_2_is_taken_as_qos_1() {
         let definition = definition.expect(&problems);
         let definition: &MqttKafkaDefinition = definition_as(&*definition).unwrap();
         assert_eq!(definition.mapping.qos_max, expected);
-        assert!(problems.is_empty(), "{problems}");
+        assert_eq!(problems.is_empty(), is_silent, "{problems}");
+        assert_eq!(problems.contains("has no effect: QoS 2"), !is_silent, "{problems}");
+    }
+}
+
+#[test]
+fn a_publish_behind_a_route_that_takes_all_is_warned_of() {
+    for (first, second, is_warned) in [
+        ("{with: {messages: a}}", "{when: [{publish: [{topic: b}]}], with: {messages: b}}", true),
+        (
+            "{with: {messages: a}}",
+            "{when: [{subscribe: [{topic: b}]}], with: {messages: b}}",
+            false,
+        ),
+        ("{when: [{publish: [{topic: b}]}], with: {messages: b}}", "{with: {messages: a}}", false),
+    ] {
+        let body =
+            format!("kind: proxy\n{TOPICS}\nroutes:\n  - {first}\n  - {second}\nexit: kafka0");
+        let (definition, problems) = define(&body);
+        assert!(definition.is_some(), "{problems}");
+        assert_eq!(problems.contains("9:9: warning[W0303]"), is_warned, "{problems}");
+        assert_eq!(problems.is_empty(), !is_warned, "{problems}");
     }
 }
 
@@ -120,11 +145,13 @@ fn every_problem_is_reported_at_its_place() {
         (
             "kind: proxy\noptions:\n  topics: {sessions: s, messages: m, retained: r}\n  \
              clients: ['a/#', 'b/#/{identity}']\n  server: h:1\nexit: k",
-            &["8:17: error[E0223]", "8:24: error[E0222]", "9:7: warning[W0221]"],
+            &["8:17: error[E0223]", "8:24: error[E0222]", "9:7: warning[W0201]"],
         ),
         (
             &with_route("{guarded: {jwt0: [read]}, with: {messages: a}}"),
-            &["8:10: error[E0206]: `guarded` is not supported yet"],
+            &[
+                "8:10: error[E0206]: `routes[0].guarded` of mqtt-kafka proxy `map0` is not supported yet",
+            ],
         ),
         (
             &with_route(

@@ -1,9 +1,25 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::Fragment;
 
+/// Bindings of any form.
 const ANY: &str = r#"{"type": "object"}"#;
+
+/// Bindings that refer to others.
+const HUB: &str = r#"{"properties": {
+  "options": {"properties": {
+    "authorization": {"type": "object", "x-zilla": {"refers-to": "guards"}},
+    "store": {"x-zilla": {"refers-to": "stores"}}
+  }},
+  "exit": {"x-zilla": {"refers-to": "bindings"}},
+  "routes": {"x-zilla": {"state": "works", "first-match": true}, "items": {"properties": {
+    "guarded": {"type": "object", "x-zilla": {"refers-to": "guards"}},
+    "exit": {"x-zilla": {"refers-to": "bindings"}}
+  }}}
+}}"#;
 
 struct Nothing;
 
@@ -13,13 +29,13 @@ impl Environment for Nothing {
     }
 }
 
-fn schema() -> Schema {
-    Schema::compose(&[Fragment::binding("any", ANY)])
-}
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    Schema::compose(&[Fragment::binding("any", ANY), Fragment::binding("hub", HUB)])
+});
 
 fn loaded(text: &str) -> (Option<Config>, String) {
     let mut problems = Problems::default();
-    let config = load(&Source::new("f.yaml", text), &schema(), &Nothing, &mut problems);
+    let config = load(&Source::new("f.yaml", text), &SCHEMA, &Nothing, &mut problems);
     (config, problems.render())
 }
 
@@ -58,10 +74,11 @@ fn what_comes_from_the_environment_is_not_said_by_a_binding() {
                 from_environment: ${{env.SECRET}}\n";
     let mut problems = Problems::default();
     let source = Source::new("f.yaml", text);
-    let config = load(&source, &schema(), &Secret, &mut problems).unwrap();
+    let config = load(&source, &SCHEMA, &Secret, &mut problems).unwrap();
     let node = &config.namespaces[0].nodes[0];
     assert_eq!(node.value["from_environment"], "hunter2");
-    assert_eq!(node.written("/from_environment"), "${{env.SECRET}}");
+    assert_eq!(node.shown("/from_environment", "hunter2"), "${{env.SECRET}}");
+    assert_eq!(node.shown("/from_file", "ex"), "ex");
     assert!(node.parse::<u16>("/from_environment", &mut problems).is_none());
     assert!(node.parse::<u16>("", &mut problems).is_none());
     assert!(node.parse::<u16>("/from_file", &mut problems).is_none());
@@ -98,12 +115,96 @@ fn names_that_are_taken_are_problems_with_both_places() {
     );
 }
 
+/// The heads of the problems of a file with these bindings, a guard `g` and a store `s`, and a
+/// second document `other` with a binding `far` and a guard `g2`.
+fn heads(bindings: &str) -> Vec<String> {
+    let text = format!(
+        "name: a\nguards: {{g: {{type: inline}}}}\nstores: {{s: {{type: memory}}}}\nbindings:\n\
+         {bindings}---\nname: other\nguards: {{g2: {{type: inline}}}}\nbindings: {{far: {{type: any}}}}\n"
+    );
+    let (_, problems) = loaded(&text);
+    let heads = problems.lines().filter(|line| line.starts_with("f.yaml") && line.contains('['));
+    heads.filter(|line| !line.contains("inline guard")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_name_that_means_nothing_is_refused_whatever_it_should_name() {
+    let fine = "  h: {type: hub, exit: i, options: {store: s, authorization: {g: {}}}}\n  \
+                i: {type: hub, exit: \"other:far\", options: {authorization: {\"other:g2\": {}}}}\n";
+    assert_eq!(heads(fine), [""; 0]);
+    for (from, to, expected) in [
+        ("exit: i", "exit: j", "f.yaml:5:24: error[E0302]: binding `j` does not exist"),
+        (
+            "other:far",
+            "other:near",
+            "f.yaml:6:24: error[E0302]: binding `other:near` does not exist",
+        ),
+        ("store: s", "store: t", "f.yaml:5:44: error[E0307]: store `t` does not exist"),
+        ("{g: {}}", "{gg: {}}", "f.yaml:5:63: error[E0305]: guard `gg` does not exist"),
+        ("{g: {}}", "{g2: {}}", "f.yaml:5:63: error[E0305]: guard `g2` does not exist"),
+    ] {
+        assert_eq!(heads(&fine.replace(from, to)), [expected]);
+    }
+    // What comes from the environment is shown as the file writes it, and nothing is guessed from it.
+    let mut problems = Problems::default();
+    let text =
+        "name: a\nbindings:\n  hunter: {type: any}\n  h:\n    type: hub\n    exit: ${{env.S}}\n";
+    assert!(load(&Source::new("f.yaml", text), &SCHEMA, &Secret, &mut problems).is_none());
+    let said = problems.render();
+    assert!(said.contains("error[E0302]: binding `${{env.S}}` does not exist"), "{said}");
+    assert!(!said.contains("hunter2") && !said.contains("did you mean"), "{said}");
+}
+
+#[test]
+fn roles_need_a_binding_that_asks_for_them() {
+    let asks = "options: {authorization: {g: {}}}, ";
+    let file = |first: &str, second: &str| {
+        format!(
+            "  h: {{type: hub, {first}exit: i}}\n  i: {{type: hub, {second}routes: [{{exit: j, \
+             guarded: {{g: []}}}}]}}\n  j: {{type: any}}\n"
+        )
+    };
+    assert_eq!(heads(&file(asks, "")), [""; 0]);
+    assert_eq!(heads(&file("", asks)), [""; 0]);
+    let found = heads(&file("", ""));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains(": error[E0309]: nobody can take this route"), "{found:?}");
+    // Bindings that lead to each other are looked at once.
+    let circle = file("", "").replace("{type: any}", "{type: hub, exit: h}");
+    assert_eq!(heads(&circle).len(), 1);
+}
+
+#[test]
+fn routes_that_keep_nobody_out_and_routes_that_nobody_takes_are_warned_of() {
+    let routes = |routes: &str, exit: &str| {
+        heads(&format!(
+            "  h: {{type: hub, options: {{authorization: {{g: {{}}}}}}, routes: {routes}{exit}}}\n  \
+             i: {{type: any}}\n"
+        ))
+    };
+    let (guarded, open) = ("{guarded: {g: [r]}, exit: i}", "{exit: i}");
+    let narrow = "{when: [{x: 1}], exit: i}";
+    assert_eq!(routes(&format!("[{guarded}, {narrow}]"), ""), [""; 0]);
+    assert_eq!(routes(&format!("[{narrow}, {open}]"), ""), [""; 0]);
+    for (list, exit, expected) in [
+        (format!("[{guarded}]"), ", exit: i", "W0301]: a client without the roles"),
+        (format!("[{guarded}, {narrow}, {open}]"), "", "W0301]: a client without the roles"),
+        (format!("[{open}, {narrow}]"), "", "W0302]: this route is never taken"),
+        (format!("[{narrow}, {open}]"), ", exit: i", "W0302]: this `exit` is never taken"),
+        ("[{when: [], exit: i}]".to_owned(), ", exit: i", "W0302]: this `exit` is never taken"),
+    ] {
+        let found = routes(&list, exit);
+        assert_eq!(found.len(), 1, "{list}: {found:?}");
+        assert!(found[0].contains(expected), "{list}: {found:?}");
+    }
+}
+
 #[test]
 fn problems_of_another_file_do_not_count() {
     let mut problems = Problems::default();
-    assert!(load(&Source::new("a.yaml", ""), &schema(), &Nothing, &mut problems).is_none());
+    assert!(load(&Source::new("a.yaml", ""), &SCHEMA, &Nothing, &mut problems).is_none());
     let other = Source::new("b.yaml", "name: b\n");
-    assert!(load(&other, &schema(), &Nothing, &mut problems).is_some());
+    assert!(load(&other, &SCHEMA, &Nothing, &mut problems).is_some());
     assert!(problems.has_errors());
 }
 
@@ -171,11 +272,48 @@ proptest! {
     }
 }
 
+/// A file of one line is as good as any, and what is wrong with it has a place.
+#[test]
+fn megabytes_of_one_line_are_read() {
+    let entries: Vec<String> =
+        (0..20_000).map(|i| format!("n{i}: {{type: any, a: {i}}}")).collect();
+    let good = format!("{{name: x, bindings: {{{}}}}}\n", entries.join(", "));
+    let (config, problems) = loaded(&good);
+    assert_eq!(problems, "");
+    assert_eq!(config.unwrap().namespaces[0].nodes.len(), 20_000);
+    let bad = good.replace("n19999: {type: any", "n19999: {type: many");
+    let (config, problems) = loaded(&bad);
+    assert!(config.is_none());
+    let column = bad.find("many").unwrap() + 1;
+    let head = format!("f.yaml:1:{column}: error[E0205]: `type` of binding `n19999` cannot be");
+    assert!(problems.starts_with(&head), "{problems}");
+    assert!(problems.lines().all(|line| line.chars().count() < 1000));
+    let text = format!("name: \"{}\"\n", "x".repeat(2 << 20));
+    assert!(loaded(&text).0.is_some());
+}
+
+#[test]
+fn bytes_that_are_no_part_of_yaml_are_refused_at_their_place() {
+    for (text, expected) in [
+        ("name: x\0\n", "f.yaml:1:8: error[E0108]: the control character U+0000"),
+        ("name: x\nbindings:\n\ta: {type: any}\n", "f.yaml:3:1: error[E0101]: a tab"),
+        ("\u{feff}name: \u{7}x\r\n", "f.yaml:1:7: error[E0108]: the control character U+0007"),
+        ("name: x\r\nname: y\r\n", "f.yaml:2:1: error[E0103]: the key `name` is given twice"),
+    ] {
+        let (config, problems) = loaded(text);
+        assert!(config.is_none(), "{text:?}");
+        assert!(problems.starts_with(expected), "{text:?}: {problems}");
+    }
+    for text in ["\u{feff}name: x\r\nbindings:\r\n  a: {type: any}\r\n", "name: x # \u{1f600}\tä\n"]
+    {
+        assert_eq!(loaded(text).1, "", "{text:?}");
+    }
+}
+
 /// Each unit is repeated to some 50 kB, alone and as a value.
 #[test]
 fn hostile_texts_end_quickly() {
     let clock = crate::runtime::Clock::new();
-    let schema = schema();
     for unit in [
         "[",
         "{",
@@ -232,7 +370,7 @@ fn hostile_texts_end_quickly() {
             let began = clock.now();
             let mut problems = Problems::default();
             let source = Source::new("f.yaml", text);
-            let config = load(&source, &schema, &Nothing, &mut problems);
+            let config = load(&source, &SCHEMA, &Nothing, &mut problems);
             assert_eq!(config.is_none(), problems.has_errors(), "{begin:?} {unit:?}");
             drop(problems.render());
             let elapsed = (clock.now() - began).as_millis();

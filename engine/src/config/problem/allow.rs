@@ -270,9 +270,9 @@ mod tests {
     #[test]
     fn a_comment_that_allows_nothing_is_a_warning() {
         assert_eq!(left("a: x\n# zilla: allow W0201\nb: 1\n", &[]), ["1 W0201", "2 W0001"]);
-        assert_eq!(left("# zilla: allow W0221\na: 1\n", &[]), ["1 W0001"]);
-        assert_eq!(left("a: x # zilla: allow W0201, W0601\n", &[]), ["1 W0001"]);
-        assert_eq!(left("a: 1 # zilla: allow W0601\n", &[codes::W0001]), [""; 0]);
+        assert_eq!(left("# zilla: allow W0222\na: 1\n", &[]), ["1 W0001"]);
+        assert_eq!(left("a: x # zilla: allow W0201, W0223\n", &[]), ["1 W0001"]);
+        assert_eq!(left("a: 1 # zilla: allow W0223\n", &[codes::W0001]), [""; 0]);
     }
 
     #[test]

@@ -5,9 +5,13 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use crate::config::node::Origin;
-use crate::config::schema::{BINDING, words};
+use crate::config::schema::state::{State, Stated};
+use crate::config::schema::words;
 use crate::config::tree::{Document, push_segment, shortened};
 use crate::config::{Problem, Problems, Span, codes, suggest};
+
+/// So many of the values that a property may have are listed.
+const MOST_LISTED: usize = 16;
 
 /// Explains the errors of one document.
 pub(super) struct Explainer<'a> {
@@ -47,13 +51,6 @@ impl Explainer<'_> {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let schema = self.schema.pointer(parent).unwrap_or(&Value::Null);
         let case = Case { pointer, value: error.instance().as_ref(), schema };
-        if schema.get("x-not-supported") == Some(&Value::Bool(true)) {
-            let message = format!("{} is not supported by this version yet", self.subject(pointer));
-            problems.push(
-                Problem::new(codes::E0206, self.key(pointer), message).with_help("remove it"),
-            );
-            return;
-        }
         match error.kind() {
             Kind::AdditionalProperties { unexpected }
             | Kind::UnevaluatedProperties { unexpected } => {
@@ -62,8 +59,12 @@ impl Explainer<'_> {
                     problems.push(self.unexpected(&case, name));
                 }
             }
+            // What is misspelt has been reported, with what was meant.
+            Kind::Required { property } if is_misspelt(&case, property) => {}
             Kind::Required { property } => problems.push(self.missing(&case, &[property])),
             Kind::Type { kind } => problems.push(self.wrong_type(&case, &expected(kind))),
+            // What Zilla has and this program has not is reported with the states of properties.
+            Kind::Enum { .. } if is_unsupported(&case) => {}
             Kind::Enum { options } => {
                 let none = Vec::new();
                 problems.push(self.not_listed(&case, options.as_array().unwrap_or(&none)));
@@ -78,6 +79,12 @@ impl Explainer<'_> {
                     _ => None,
                 };
                 problems.push(self.bad_name(&case, name, pattern));
+            }
+            // Of what is no object that has been reported, and nothing more is known.
+            Kind::Not { schema } if schema.get("required").is_some() => {
+                if case.value.is_object() {
+                    problems.push(self.excluded(&case, schema));
+                }
             }
             Kind::FalseSchema => problems.push(self.forbidden(&case)),
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
@@ -95,7 +102,7 @@ impl Explainer<'_> {
         words::owner(self.schema, self.document, pointer)
     }
 
-    fn key(&self, pointer: &str) -> Span {
+    pub(super) fn key(&self, pointer: &str) -> Span {
         words::place(self.document, pointer).key.clone()
     }
 
@@ -104,39 +111,31 @@ impl Explainer<'_> {
     }
 
     fn unexpected(&self, case: &Case<'_>, name: &str) -> Problem {
-        let mut pointer = case.pointer.to_owned();
-        push_segment(&mut pointer, name);
-        let place = self.key(&pointer);
-        let (shown, owner) = (shortened(name), self.owner(case.pointer));
-        if self.is_unsupported(case, name) {
-            let message = format!("`{shown}` {owner} is not supported by this version yet");
-            return Problem::new(codes::E0206, place, message).with_help("remove it");
-        }
         let properties = case.schema.get("properties").and_then(Value::as_object);
         let Some(properties) = properties.filter(|properties| !properties.is_empty()) else {
             let patterns = case.schema.get("patternProperties").and_then(Value::as_object);
             let pattern = patterns.and_then(|patterns| patterns.keys().next());
             return self.bad_name(case, name, pattern.map(String::as_str));
         };
-        let message = format!("unknown property `{shown}` {owner}");
-        let allowed = || properties.keys().map(String::as_str);
-        let help = if name == "<<" {
-            "YAML 1.2 has no merge keys: write the properties out".to_owned()
-        } else if let Some(close) = suggest(name, allowed()) {
-            format!("did you mean `{close}`?")
-        } else {
-            let names: Vec<String> = allowed().map(|name| format!("`{name}`")).collect();
-            format!("allowed here: {}", names.join(", "))
-        };
-        Problem::new(codes::E0202, place, message).with_help(help)
+        let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+        self.unknown(case, name, &known)
     }
 
-    /// Whether Zilla has the property and this version has not.
-    fn is_unsupported(&self, case: &Case<'_>, name: &str) -> bool {
-        let everywhere =
-            self.schema.pointer(BINDING).filter(|_| case.pointer.starts_with("/bindings/"));
-        let lists = [Some(case.schema), everywhere];
-        lists.into_iter().flatten().any(|schema| lists_as_unsupported(schema, name))
+    /// A property that is none of those that are `known`.
+    pub(super) fn unknown(&self, case: &Case<'_>, name: &str, known: &[&str]) -> Problem {
+        let mut pointer = case.pointer.to_owned();
+        push_segment(&mut pointer, name);
+        let message =
+            format!("unknown property `{}` {}", shortened(name), self.owner(case.pointer));
+        let help = if name == "<<" {
+            "YAML 1.2 has no merge keys: write the properties out".to_owned()
+        } else if let Some(close) = suggest(name, known.iter().copied()) {
+            format!("did you mean `{close}`?")
+        } else {
+            let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+            format!("allowed here: {}", names.join(", "))
+        };
+        Problem::new(codes::E0202, self.key(&pointer), message).with_help(help)
     }
 
     /// The name of an entry of a map whose names have a form.
@@ -158,20 +157,26 @@ impl Explainer<'_> {
         let names = words::alternatives(&names);
         let message = format!("{names} is missing {}", self.owner(case.pointer));
         let mut problem = Problem::new(codes::E0203, self.key(case.pointer), message);
-        if let [Value::String(name)] = properties {
-            let property = case.schema.pointer(&format!("/properties/{name}"));
-            let options = property.and_then(|property| property.get("enum")?.as_array());
-            let what = match options {
-                Some(options) => Some(words::alternatives(
-                    &options.iter().map(words::literal).collect::<Vec<_>>(),
-                )),
-                None => property.and_then(description).map(str::to_owned),
-            };
-            if let Some(what) = what {
-                problem = problem.with_help(format!("add `{name}`: {what}"));
+        let Some(name) = properties.first().and_then(|name| name.as_str()) else { return problem };
+        let property = self.property(case, name);
+        let options = property.and_then(|property| property.get("enum")?.as_array());
+        let what = match options {
+            Some(options) => {
+                Some(words::alternatives(&options.iter().map(words::literal).collect::<Vec<_>>()))
             }
+            None => property.and_then(description).map(str::to_owned),
+        };
+        if let Some(what) = what {
+            problem = problem.with_help(format!("add `{name}`: {what}"));
         }
         problem
+    }
+
+    /// The schema of a property of an object, also where a condition on the object lacks it.
+    fn property<'c>(&'c self, case: &Case<'c>, name: &str) -> Option<&'c Value> {
+        let pointer = format!("/properties/{name}");
+        let thing = || words::definition_of(self.schema, self.document, case.pointer);
+        case.schema.pointer(&pointer).or_else(|| thing()?.pointer(&pointer))
     }
 
     pub(super) fn wrong_type(&self, case: &Case<'_>, expected: &str) -> Problem {
@@ -194,41 +199,33 @@ impl Explainer<'_> {
         let shown = words::shown(self.document, case.pointer, case.value);
         let place = self.value(case.pointer);
         let subject = self.subject(case.pointer);
-        if let Some(name) = case.value.as_str().filter(|name| self.is_unsupported_value(case, name))
-        {
-            // `options` of the type are not known, so the value itself is the subject.
-            let shown = if self.is_from_file(case.pointer) { format!("`{name}`") } else { shown };
-            let message = format!("{subject}: {shown} is not supported by this version yet");
-            return Problem::new(codes::E0206, place, message);
-        }
         let names: Vec<String> = options.iter().map(words::literal).collect();
         let message = format!("{subject} cannot be {shown}");
         let close = case.value.as_str().filter(|_| self.is_from_file(case.pointer));
         let close =
             close.and_then(|value| suggest(value, options.iter().filter_map(Value::as_str)));
         let close = close.map(|close| format!("did you mean `{close}`? ")).unwrap_or_default();
-        let allowed = format!("{close}allowed: {}", names.join(", "));
+        // Nobody looks for a word in a longer list.
+        let shown = names.get(..MOST_LISTED).unwrap_or(&names);
+        let more = if shown.len() < names.len() { " and others" } else { "" };
+        let allowed = format!("{close}allowed: {}{more}", shown.join(", "));
         Problem::new(codes::E0205, place, message).with_help(allowed)
-    }
-
-    fn is_unsupported_value(&self, case: &Case<'_>, value: &str) -> bool {
-        if lists_as_unsupported(case.schema, value) {
-            return true;
-        }
-        let segments = words::segments(case.pointer);
-        let [section, name, property] = segments.as_slice() else { return false };
-        let kinds = self.schema.pointer(&format!("{BINDING}/x-not-supported-kinds"));
-        let binding = self.document.value.get(section).and_then(|section| section.get(name));
-        let type_name = binding.and_then(|binding| binding.get("type")).and_then(Value::as_str);
-        let kinds = kinds.zip(type_name).and_then(|(kinds, type_name)| kinds.get(type_name));
-        property == "kind"
-            && kinds
-                .and_then(Value::as_array)
-                .is_some_and(|kinds| kinds.iter().any(|kind| kind == value))
     }
 
     fn is_from_file(&self, pointer: &str) -> bool {
         self.document.places.get(pointer).is_none_or(|place| place.origin == Origin::File)
+    }
+
+    /// Properties that must not stand together, of the schema of a `not`.
+    fn excluded(&self, case: &Case<'_>, not: &Value) -> Problem {
+        let names = not.get("required").and_then(Value::as_array);
+        let names: Vec<&str> = names.into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut pointer = case.pointer.to_owned();
+        push_segment(&mut pointer, names.last().copied().unwrap_or_default());
+        let shown: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let (shown, owner) = (shown.join(" and "), self.owner(case.pointer));
+        let message = format!("{shown} exclude each other {owner}");
+        Problem::new(codes::E0208, self.key(&pointer), message).with_help("remove one of them")
     }
 
     fn forbidden(&self, case: &Case<'_>) -> Problem {
@@ -239,9 +236,19 @@ impl Explainer<'_> {
     }
 }
 
-fn lists_as_unsupported(schema: &Value, name: &str) -> bool {
-    let list = schema.get("x-not-supported").and_then(Value::as_array);
-    list.is_some_and(|list| list.iter().any(|entry| entry == name))
+/// Whether an object has a property whose name is nearly this one.
+pub(super) fn is_misspelt(case: &Case<'_>, name: &Value) -> bool {
+    let known = case.schema.get("properties").and_then(Value::as_object);
+    let is_known = |name: &str| known.is_some_and(|known| known.contains_key(name));
+    let names = case.value.as_object().into_iter().flat_map(|object| object.keys());
+    let mut unknown = names.filter(|name| !is_known(name));
+    unknown.any(|other| name.as_str().is_some_and(|name| suggest(other, [name]).is_some()))
+}
+
+/// Whether the schema says of this very value that it is not supported.
+fn is_unsupported(case: &Case<'_>) -> bool {
+    let stated = Stated::of_value(case.schema, case.value).filter(|stated| stated.is_of_value);
+    stated.is_some_and(|stated| stated.state == State::NotSupported)
 }
 
 /// The first sentence of a schema's description.
@@ -254,9 +261,10 @@ fn expected(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(name) => words::type_name(name.as_str()).to_owned(),
         TypeKind::Multiple(names) => {
-            let names: Vec<String> =
-                names.iter().map(|name| words::type_name(name.as_str()).to_owned()).collect();
-            words::alternatives(&names)
+            let (nothing, something): (Vec<&str>, Vec<&str>) =
+                names.iter().map(|name| name.as_str()).partition(|name| *name == "null");
+            let names = something.into_iter().chain(nothing).map(words::type_name);
+            words::alternatives(&names.map(str::to_owned).collect::<Vec<_>>())
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::config::{Environment, Source, load};
 
@@ -6,25 +8,46 @@ const PUMP: &str = r##"{
   "type": "object",
   "properties": {
     "type": {"const": "pump"},
-    "kind": {"description": "Which end.", "enum": ["server", "client"]},
+    "kind": {
+      "description": "Which end.",
+      "enum": ["server", "client", "proxy"],
+      "x-zilla": {"state": "works", "except": [{"values": ["proxy"], "state": "not-supported"}]}
+    },
+    "vault": {"x-zilla": {"state": "not-supported"}},
     "options": {
       "type": "object",
       "properties": {
         "host": {"description": "Where. More.", "type": "string", "minLength": 1},
         "port": {"$ref": "#/$defs/port"},
-        "mode": {"enum": ["slow", "fast"], "x-not-supported": ["later"]},
+        "mode": {"enum": ["slow", "fast"], "x-zilla": {"state": "works", "except": [
+          {"values": ["slow"], "state": "no-effect", "why": "it is always fast"},
+          {"values": ["later"], "state": "not-supported", "instead": "use fast"}
+        ]}},
         "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": 10},
-        "secret": {"not": {}, "x-not-supported": true},
+        "secret": {"x-zilla": {"state": "not-supported", "instead": "remove it", "why": "it leaks"}},
+        "vanes": {
+          "type": "object",
+          "properties": {"angle": {"x-zilla": {"state": "not-supported"}}},
+          "additionalProperties": false,
+          "x-zilla": {"state": "no-effect", "why": "the wind decides"}
+        },
         "target": {"anyOf": [
           {"type": "string"},
           {"type": "object", "properties": {"level": {"type": "integer"}}, "additionalProperties": false}
         ]},
+        "lookup": {"oneOf": [
+          {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"],
+           "additionalProperties": false},
+          {"type": "object", "properties": {"subject": {}, "version": {}}, "required": ["subject"],
+           "additionalProperties": false}
+        ]},
+        "unixSocket": {"type": "string"},
         "params": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}},
         "labels": {"type": "array", "maxItems": 2, "uniqueItems": true, "items": {"type": "string"}}
       },
       "required": ["host"],
-      "additionalProperties": false,
-      "x-not-supported": ["vanes"]
+      "not": {"required": ["host", "unixSocket"]},
+      "additionalProperties": false
     },
     "exit": {"description": "Where it flows.", "type": "string"},
     "routes": {"type": "array", "items": {
@@ -64,9 +87,24 @@ const SINK: &str = r##"{
   "additionalProperties": false
 }"##;
 
-fn schema() -> Schema {
-    Schema::compose(&[Fragment::binding("pump", PUMP), Fragment::binding("sink", SINK)])
-}
+const TURBINE: &str = r##"{
+  "title": "turbine binding",
+  "type": "object",
+  "properties": {
+    "type": {"const": "turbine", "x-zilla": {"state": "not-supported", "instead": "use a pump"}},
+    "blades": {"type": "integer", "x-zilla": {"state": "no-effect", "why": "unsaid"}}
+  },
+  "additionalProperties": false
+}"##;
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let bindings = [
+        Fragment::binding("pump", PUMP),
+        Fragment::binding("sink", SINK),
+        Fragment::binding("turbine", TURBINE),
+    ];
+    Schema::compose_on(schema::ENGINE, &bindings)
+});
 
 struct Fixed;
 
@@ -80,7 +118,7 @@ impl Environment for Fixed {
 fn problems(text: &str) -> Vec<String> {
     let mut problems = Problems::default();
     let source = Source::new("f.yaml", text);
-    let config = load(&source, &schema(), &Fixed, &mut problems);
+    let config = load(&source, &SCHEMA, &Fixed, &mut problems);
     assert_eq!(config.is_none(), problems.has_errors());
     let mut lines = Vec::new();
     for problem in problems.iter() {
@@ -124,7 +162,8 @@ fn an_unknown_property_is_shown_at_its_key_with_what_was_meant() {
     assert_eq!(
         of_options("{host: a, zzz: 1}"),
         ["7:17 E0202 unknown property `zzz` in `options` of pump client `p` | allowed here: \
-          `host`, `port`, `mode`, `rate`, `secret`, `target`, `params`, `labels`"]
+          `host`, `port`, `mode`, `rate`, `secret`, `vanes`, `target`, \
+          `lookup`, `unixSocket`, `params`, `labels`"]
     );
     assert_eq!(
         problems("name: x\nbinding: {}\n"),
@@ -147,17 +186,19 @@ fn a_missing_property_is_shown_at_the_key_of_its_object() {
     );
     assert_eq!(
         of_bindings("  p: {kind: server}\n"),
-        ["3:3 E0203 `type` is missing on binding `p` | add `type`: `pump` or `sink`"]
+        ["3:3 E0203 `type` is missing on binding `p` | add `type`: `pump`, `sink` or `turbine`"]
     );
     // Nothing is said of what only some kinds have.
     assert_eq!(
         of_bindings("  p: {type: pump, exit: a}\n"),
-        ["3:3 E0203 `kind` is missing on pump binding `p` | add `kind`: `server` or `client`"]
+        [
+            "3:3 E0203 `kind` is missing on pump binding `p` | add `kind`: `server`, `client` or `proxy`"
+        ]
     );
     assert!(problems("bindings: {}\n")[0].starts_with("1:1 E0203 `name` is missing at the top"));
     assert_eq!(
         of_bindings("  p: {type: pump, kind: server}\n"),
-        ["3:3 E0203 `exit` or `routes` is missing on pump server `p`"]
+        ["3:3 E0203 `exit` or `routes` is missing on pump server `p` | add `exit`: Where it flows"]
     );
     assert_eq!(
         of_bindings("  p:\n    type: pump\n    kind: server\n    routes:\n      - {}\n"),
@@ -194,12 +235,12 @@ fn a_value_that_is_not_listed_is_shown_with_those_that_are() {
     assert_eq!(
         of_bindings("  p: {type: pump, kind: sever}\n"),
         ["3:25 E0205 `kind` of pump binding `p` cannot be `sever` | did you mean `server`? \
-          allowed: `server`, `client`"]
+          allowed: `server`, `client`, `proxy`"]
     );
     assert_eq!(
         of_bindings("  p: {type: pimp}\n"),
         ["3:13 E0205 `type` of binding `p` cannot be `pimp` | did you mean `pump`? allowed: \
-          `pump`, `sink`"]
+          `pump`, `sink`, `turbine`"]
     );
 }
 
@@ -207,22 +248,52 @@ fn a_value_that_is_not_listed_is_shown_with_those_that_are() {
 fn what_zilla_has_and_this_version_has_not_is_said_so() {
     assert_eq!(
         of_bindings("  p: {type: sse, kind: server}\n"),
-        ["3:13 E0206 `type` of binding `p`: `sse` is not supported by this version yet"]
+        ["3:13 E0206 `sse` as `type` of binding `p` is not supported: this engine serves MQTT on \
+          Kafka | remove it; an instance of Zilla can serve it beside this engine"]
     );
     assert_eq!(
         of_bindings("  p: {type: pump, kind: client, vault: v}\n"),
-        ["3:33 E0206 `vault` on pump client `p` is not supported by this version yet | remove it"]
+        ["3:33 E0206 `vault` of pump client `p` is not supported yet | remove it"]
+    );
+    let subject = |what: &str| format!("`options.{what}` of pump client `p`");
+    let found = of_options("{host: a, mode: later, secret: 1}");
+    let later =
+        format!("7:23 E0206 `later` as {} is not supported yet | use fast", subject("mode"));
+    let secret = subject("secret");
+    let secret = format!("7:30 E0206 {secret} is not supported: it leaks | remove it");
+    assert_eq!(found, [later, secret]);
+}
+
+#[test]
+fn a_thing_or_a_kind_that_is_not_supported_is_said_once() {
+    assert_eq!(
+        of_bindings("  p: {blades: 3, type: turbine}\n"),
+        ["3:24 E0206 turbine binding `p` is not supported yet | use a pump"]
     );
     assert_eq!(
-        problems("name: x\nvaults: {v: {}}\n"),
-        ["2:1 E0206 `vaults` is not supported by this version yet | remove it"]
+        of_bindings("  p: {options: {host: a, secret: 1}, type: pump, kind: proxy}\n"),
+        ["3:56 E0206 pump proxy `p` is not supported yet | remove it"]
     );
-    let message = |what: &str| format!("`{what}` of pump client `p`");
-    let found = of_options("{host: a, mode: later, secret: 1, vanes: 1}");
-    assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[0].starts_with(&format!("7:23 E0206 {}: `later`", message("options.mode"))));
-    assert!(found[1].starts_with(&format!("7:30 E0206 {} is not", message("options.secret"))));
-    assert!(found[2].starts_with("7:41 E0206 `vanes` in `options` of pump client `p` is not"));
+    // Its properties are validated all the same.
+    let found = of_bindings("  p: {type: turbine, blades: many, vanes: 2}\n");
+    let codes: Vec<&str> = found.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(codes, ["E0206", "E0204", "E0202"]);
+}
+
+#[test]
+fn what_has_no_effect_is_warned_of_once_and_taken_out() {
+    assert_eq!(
+        of_options("{host: a, mode: slow, vanes: {angle: 1}}"),
+        [
+            "7:23 W0201 `slow` as `options.mode` of pump client `p` has no effect: it is always fast",
+            "7:29 W0201 `options.vanes` of pump client `p` has no effect: the wind decides"
+        ]
+    );
+    let text = "name: x\nbindings:\n  p:\n    type: pump\n    kind: client\n    options: {host: a, \
+                mode: slow, vanes: {angle: 1}}\n";
+    let mut problems = Problems::default();
+    let config = load(&Source::new("f.yaml", text), &SCHEMA, &Fixed, &mut problems).unwrap();
+    assert_eq!(config.namespaces[0].nodes[0].value["options"], serde_json::json!({"host": "a"}));
 }
 
 #[test]
@@ -303,6 +374,50 @@ fn a_union_says_what_it_accepts_or_what_its_best_branch_says() {
 }
 
 #[test]
+fn a_misspelt_property_is_that_whichever_branch_of_a_union_was_meant() {
+    assert_eq!(
+        of_options("{host: a, lookup: {subjct: x}}"),
+        ["7:26 E0202 unknown property `subjct` in `options.lookup` of pump client `p` | did you \
+          mean `subject`?"]
+    );
+    assert_eq!(
+        of_options("{host: a, lookup: {id: 1, vesion: 2}}"),
+        ["7:33 E0202 unknown property `vesion` in `options.lookup` of pump client `p` | did you \
+          mean `version`?"]
+    );
+    assert_eq!(
+        of_options("{host: a, lookup: {}}"),
+        ["7:17 E0203 `id` or `subject` is missing in `options.lookup` of pump client `p`"]
+    );
+    assert_eq!(
+        of_options("{host: a, lookup: {version: 2}}"),
+        ["7:17 E0203 `subject` is missing in `options.lookup` of pump client `p`"]
+    );
+    // Where the name of a required property is nearly there, it is not said to be missing too.
+    assert_eq!(
+        of_bindings("  p: {type: pump, kind: server, exti: x}\n"),
+        ["3:33 E0202 unknown property `exti` on pump server `p` | did you mean `exit`?"]
+    );
+    assert_eq!(
+        of_options("{hots: a}"),
+        [
+            "7:8 E0202 unknown property `hots` in `options` of pump client `p` | did you mean `host`?"
+        ]
+    );
+}
+
+#[test]
+fn properties_that_exclude_each_other_are_named() {
+    assert_eq!(
+        of_options("{host: a, port: 1, unixSocket: b}"),
+        [
+            "7:26 E0208 `host` and `unixSocket` exclude each other in `options` of pump client `p` | \
+          remove one of them"
+        ]
+    );
+}
+
+#[test]
 fn all_problems_of_all_documents_are_reported_at_once() {
     let text = "name: x\nbindings:\n  p: {type: pimp}\n  q: {type: sink, a: 1}\n\
                   r: ${{env.NONE}}\n---\nname: 2\n";
@@ -335,11 +450,11 @@ fn what_comes_from_the_environment_is_never_shown() {
 
 #[test]
 fn references_within_a_fragment_hold_in_the_merged_schema() {
-    let merged = schema().merged();
+    let merged = SCHEMA.merged();
     let port = merged.pointer("/$defs/binding-pump/properties/options/properties/port/$ref");
     assert_eq!(port, Some(&Value::from("#/$defs/binding-pump/$defs/port")));
     let types = merged.pointer("/$defs/binding/properties/type/enum");
-    assert_eq!(types, Some(&json!(["pump", "sink"])));
+    assert_eq!(types, Some(&serde_json::json!(["pump", "sink", "turbine"])));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
-use crate::config::schema::explain::{Case, Explainer, description};
+use crate::config::schema::applies::referred;
+use crate::config::schema::explain::{Case, Explainer, description, is_misspelt};
 use crate::config::schema::words;
 use crate::config::{Problem, Problems, codes};
 
@@ -20,7 +21,14 @@ impl Explainer<'_> {
         let required: Vec<&Value> =
             branches.iter().filter_map(|errors| only_missing(errors)).collect();
         if required.len() == branches.len() {
-            problems.push(self.missing(case, &required));
+            if !required.iter().any(|name| is_misspelt(case, name)) {
+                problems.push(self.missing(case, &required));
+            }
+            return;
+        }
+        let unknown = self.unknown_to_all(case);
+        if !unknown.is_empty() {
+            unknown.into_iter().for_each(|problem| problems.push(problem));
             return;
         }
         let depth = |error: &ValidationError<'_>| error.instance_path().segments().count();
@@ -37,10 +45,15 @@ impl Explainer<'_> {
         let rank = |errors: &[ValidationError<'_>]| {
             (errors.iter().map(depth).max().unwrap_or(0), usize::MAX - errors.len())
         };
+        // Of objects, the branch whose properties it has lacks the fewest.
+        let stands_out = |errors: &[ValidationError<'_>]| {
+            let others = fitting.iter().filter(|other| other.len() <= errors.len());
+            case.value.is_object() && others.count() == 1
+        };
         let best = fitting.iter().max_by_key(|errors| rank(errors));
         let accepted = self.accepted(case);
         match best {
-            Some(errors) if fitting.len() == 1 || is_deeper(errors) => {
+            Some(errors) if fitting.len() == 1 || is_deeper(errors) || stands_out(errors) => {
                 for error in *errors {
                     self.explain_in(Some(&accepted), error, problems);
                 }
@@ -58,6 +71,31 @@ impl Explainer<'_> {
                 problems.push(self.wrong_type(case, &expected).with_help(accepted));
             }
         }
+    }
+
+    /// The properties of an object that no branch for objects knows: a name that is misspelt is
+    /// that, whichever branch was meant.
+    fn unknown_to_all(&self, case: &Case<'_>) -> Vec<Problem> {
+        let Value::Object(object) = case.value else { return Vec::new() };
+        let mut known: Vec<&str> = Vec::new();
+        for branch in branches_of(case) {
+            let branch = referred(self.schema, branch).map_or(branch, |(target, _)| target);
+            if branch.get("type").is_some_and(|name| name != "object")
+                || branch.get("enum").is_some()
+            {
+                continue;
+            }
+            let properties = branch.get("properties").and_then(Value::as_object);
+            // A branch that takes any name, or leaves its names to its own branches.
+            let Some(properties) = properties
+                .filter(|_| branch.get("additionalProperties") == Some(&Value::Bool(false)))
+            else {
+                return Vec::new();
+            };
+            known.extend(properties.keys().map(String::as_str));
+        }
+        let unknown = object.keys().filter(|name| !known.contains(&name.as_str()));
+        unknown.map(|name| self.unknown(case, name, &known)).collect()
     }
 
     fn any_of(&self, case: &Case<'_>) -> String {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::node::{Origin, Place};
-use crate::config::schema::{BINDING, definition};
+use crate::config::schema::compose::definition;
 use crate::config::tree::{Document, shortened};
 
 /// The place of the value at a JSON pointer, or of the nearest value around it.
@@ -24,35 +24,65 @@ pub(super) fn segments(pointer: &str) -> Vec<String> {
     pointer.split('/').skip(1).map(unescaped).collect()
 }
 
-/// `pump server `p``, as far as the binding says what it is; `None` outside of bindings.
-fn binding(schema: &Value, document: &Document, segments: &[String]) -> Option<String> {
-    let [section, name, ..] = segments else { return None };
-    if section != "bindings" {
-        return None;
+/// What the things of a section are called, and how deep below the document they lie.
+const THINGS: [(&[&str], &str); 6] = [
+    (&["bindings"], "binding"),
+    (&["guards"], "guard"),
+    (&["vaults"], "vault"),
+    (&["stores"], "store"),
+    (&["catalogs"], "catalog"),
+    (&["telemetry", "exporters"], "exporter"),
+];
+
+/// The section that a pointer's segments lead into, and how many of them lead to the thing itself.
+fn section(segments: &[String]) -> Option<(&'static str, usize)> {
+    let is_in = |path: &[&str]| {
+        segments.len() > path.len() && path.iter().zip(segments).all(|(one, other)| one == other)
+    };
+    let found = THINGS.into_iter().find(|(path, _)| is_in(path));
+    found.map(|(path, name)| (name, path.len() + 1))
+}
+
+/// `pump server `p``, as far as the thing says what it is; `None` outside of things.
+fn thing(schema: &Value, document: &Document, segments: &[String]) -> Option<String> {
+    let (section, depth) = section(segments)?;
+    let mut value = &document.value;
+    for segment in &segments[..depth] {
+        value = value.get(segment)?;
     }
-    let value = document.value.get(section)?.get(name)?;
-    let name = shortened(name);
+    let name = shortened(&segments[depth - 1]);
     let is_one_of = |options: Option<&Value>, value: &str| {
         let options = options.and_then(Value::as_array);
         options.is_some_and(|options| options.iter().any(|option| option == value))
     };
-    let types = schema.pointer(&format!("{BINDING}/properties/type/enum"));
+    let types = schema.pointer(&format!("/$defs/{section}/properties/type/enum"));
     let type_name = value.get("type").and_then(Value::as_str);
     let Some(type_name) = type_name.filter(|type_name| is_one_of(types, type_name)) else {
-        return Some(format!("binding `{name}`"));
+        return Some(format!("{section} `{name}`"));
     };
-    let kinds = format!("/$defs/{}/properties/kind/enum", definition(type_name));
+    let kinds = format!("/$defs/{}/properties/kind/enum", definition(section, type_name));
     let kind = value.get("kind").and_then(Value::as_str);
     Some(match kind.filter(|kind| is_one_of(schema.pointer(&kinds), kind)) {
         Some(kind) => format!("{type_name} {kind} `{name}`"),
-        None => format!("{type_name} binding `{name}`"),
+        None => format!("{type_name} {section} `{name}`"),
     })
 }
 
-/// The path of a value below its binding, or below the document: `routes[0].exit`.
+/// The part of the schema that describes the thing at a JSON pointer.
+pub(super) fn definition_of<'a>(
+    schema: &'a Value,
+    document: &Document,
+    pointer: &str,
+) -> Option<&'a Value> {
+    let segments = segments(pointer);
+    let (section, _) = section(&segments).filter(|(_, depth)| *depth == segments.len())?;
+    let type_name = document.value.pointer(pointer)?.get("type")?.as_str()?;
+    schema.get("$defs")?.get(definition(section, type_name))
+}
+
+/// The path of a value below its thing, or below the document: `routes[0].exit`.
 fn path(document: &Document, segments: &[String]) -> String {
-    let is_in_binding = segments.first().is_some_and(|section| section == "bindings");
-    let begin = if is_in_binding && segments.len() > 1 { 2 } else { 0 };
+    let begin = section(segments).map_or(0, |(_, depth)| depth);
     let mut value = Some(&document.value);
     let mut path = String::new();
     for (index, segment) in segments.iter().enumerate() {
@@ -80,9 +110,9 @@ fn path(document: &Document, segments: &[String]) -> String {
 pub(super) fn subject(schema: &Value, document: &Document, pointer: &str) -> String {
     let segments = segments(pointer);
     let path = path(document, &segments);
-    match (binding(schema, document, &segments), path.is_empty()) {
-        (Some(binding), true) => binding,
-        (Some(binding), false) => format!("`{path}` of {binding}"),
+    match (thing(schema, document, &segments), path.is_empty()) {
+        (Some(thing), true) => thing,
+        (Some(thing), false) => format!("`{path}` of {thing}"),
         (None, true) => "the document".to_owned(),
         (None, false) => format!("`{path}`"),
     }
@@ -92,9 +122,9 @@ pub(super) fn subject(schema: &Value, document: &Document, pointer: &str) -> Str
 pub(super) fn owner(schema: &Value, document: &Document, pointer: &str) -> String {
     let segments = segments(pointer);
     let path = path(document, &segments);
-    match (binding(schema, document, &segments), path.is_empty()) {
-        (Some(binding), true) => format!("on {binding}"),
-        (Some(binding), false) => format!("in `{path}` of {binding}"),
+    match (thing(schema, document, &segments), path.is_empty()) {
+        (Some(thing), true) => format!("on {thing}"),
+        (Some(thing), false) => format!("in `{path}` of {thing}"),
         (None, true) => "at the top level".to_owned(),
         (None, false) => format!("in `{path}`"),
     }

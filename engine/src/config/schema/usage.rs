@@ -1,0 +1,265 @@
+//! What a document makes use of: properties with their states, and names that it refers to.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::config::node::Origin;
+use crate::config::schema::applies::{applies, referred};
+use crate::config::schema::explain::Explainer;
+use crate::config::schema::state::{State, Stated, is_first_match, refers_to};
+use crate::config::schema::words;
+use crate::config::tree::push_segment;
+use crate::config::{Problem, Problems, Span, codes};
+
+/// What a document uses.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Usage {
+    /// Names of things that are declared elsewhere.
+    pub(in crate::config) references: Vec<Reference>,
+    /// The JSON pointers of properties without effect: what is done must not depend on them.
+    pub(in crate::config) ignored: Vec<String>,
+    /// The JSON pointers of lists of routes of which only the first that matches is taken.
+    pub(in crate::config) first_match: BTreeSet<String>,
+    /// The JSON pointers, in the merged schema, of the properties that occur.
+    pub(in crate::config) properties: BTreeSet<String>,
+}
+
+/// A name that refers to something declared elsewhere.
+#[derive(Debug)]
+pub(in crate::config) struct Reference {
+    /// What it must be: `bindings`, `guards` and so on.
+    pub(in crate::config) what: String,
+    /// The name, with or without a namespace.
+    pub(in crate::config) name: String,
+    /// The name as the file writes it, for messages.
+    pub(in crate::config) written: String,
+    /// The JSON pointer of the value, or of the entry of the map whose key the name is.
+    pub(in crate::config) pointer: String,
+    pub(in crate::config) span: Span,
+}
+
+/// Properties that say what an object is. Where the value of one is not supported, the rest of the
+/// object has no state of its own.
+const DISCRIMINATORS: [&str; 3] = ["type", "kind", "model"];
+
+/// Where the walk is.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    schema: &'a Value,
+    /// The JSON pointer of `schema` in the merged schema.
+    location: &'a str,
+    value: &'a Value,
+    pointer: &'a str,
+    /// Whether something around has been reported that speaks for all within.
+    is_muted: bool,
+}
+
+/// Walks a document and its schema together. Says what is not supported and what has no effect.
+pub(super) fn usage(explainer: &Explainer<'_>, problems: &mut Problems) -> Usage {
+    let mut walk = Walk { explainer, problems, usage: Usage::default() };
+    let value = &explainer.document.value;
+    let schema = explainer.schema;
+    walk.value(At { schema, location: "", value, pointer: "", is_muted: false });
+    walk.usage
+}
+
+struct Walk<'a, 'p> {
+    explainer: &'a Explainer<'a>,
+    problems: &'p mut Problems,
+    usage: Usage,
+}
+
+impl Walk<'_, '_> {
+    /// All that a schema says of a value. Returns whether a discriminator of the value is not
+    /// supported.
+    fn value(&mut self, at: At<'_>) -> bool {
+        let mut is_muted = at.is_muted;
+        if let Some((target, location)) = referred(self.explainer.schema, at.schema) {
+            is_muted |= self.value(At { schema: target, location, is_muted, ..at });
+        }
+        if let Some(what) = refers_to(at.schema) {
+            self.refer(what, at);
+        }
+        match at.value {
+            Value::Object(properties) => is_muted |= self.object(properties, At { is_muted, ..at }),
+            Value::Array(items) => self.list(items, At { is_muted, ..at }),
+            _ => {}
+        }
+        for (keyword, branches) in
+            ["allOf", "anyOf", "oneOf"].map(|name| (name, at.schema.get(name)))
+        {
+            for (index, branch) in
+                branches.and_then(Value::as_array).into_iter().flatten().enumerate()
+            {
+                if keyword == "allOf" || applies(self.explainer.schema, branch, at.value) {
+                    let location = format!("{}/{keyword}/{index}", at.location);
+                    is_muted |=
+                        self.value(At { schema: branch, location: &location, is_muted, ..at });
+                }
+            }
+        }
+        if let Some(condition) = at.schema.get("if") {
+            let keyword =
+                if applies(self.explainer.schema, condition, at.value) { "then" } else { "else" };
+            if let Some(branch) = at.schema.get(keyword) {
+                let location = format!("{}/{keyword}", at.location);
+                is_muted |= self.value(At { schema: branch, location: &location, is_muted, ..at });
+            }
+        }
+        is_muted
+    }
+
+    fn object(&mut self, values: &Map<String, Value>, at: At<'_>) -> bool {
+        let known = at.schema.get("properties").and_then(Value::as_object);
+        let by_form = at.schema.get("patternProperties").and_then(Value::as_object);
+        let by_form = by_form.and_then(|by_form| by_form.iter().next());
+        let is_discriminator = |name: &str| DISCRIMINATORS.contains(&name);
+        let first = values.iter().filter(|(name, _)| is_discriminator(name));
+        let rest = values.iter().filter(|(name, _)| !is_discriminator(name));
+        let mut is_muted = at.is_muted;
+        for (name, value) in first.chain(rest) {
+            let mut pointer = at.pointer.to_owned();
+            push_segment(&mut pointer, name);
+            if let Some(schema) = known.and_then(|known| known.get(name)) {
+                let mut location = format!("{}/properties", at.location);
+                push_segment(&mut location, name);
+                let inner = At { schema, location: &location, value, pointer: &pointer, is_muted };
+                let is_off = self.property(name, inner);
+                is_muted |= is_off && is_discriminator(name);
+            } else if let Some((form, schema)) = by_form {
+                let mut location = format!("{}/patternProperties", at.location);
+                push_segment(&mut location, form);
+                self.value(At { schema, location: &location, value, pointer: &pointer, is_muted });
+            } else if let Some(schema) = at.schema.get("additionalProperties") {
+                let location = format!("{}/additionalProperties", at.location);
+                self.value(At { schema, location: &location, value, pointer: &pointer, is_muted });
+            }
+        }
+        is_muted
+    }
+
+    /// A property that the schema names. Returns whether it is not supported or has no effect.
+    fn property(&mut self, name: &str, at: At<'_>) -> bool {
+        if at.schema.is_object() {
+            self.usage.properties.insert(at.location.to_owned());
+        }
+        if is_first_match(at.schema) {
+            self.usage.first_match.insert(at.pointer.to_owned());
+        }
+        let stated = Stated::of_value(at.schema, at.value).filter(|_| !at.is_muted);
+        let is_off = stated.is_some_and(|stated| stated.state != State::Works);
+        // A value that is none of those there are is an error already.
+        let is_wrong = at.schema.get("enum").is_some_and(|options| {
+            options.as_array().is_some_and(|options| !options.contains(at.value))
+        });
+        let is_said = stated.filter(|stated| stated.state != State::NoEffect || !is_wrong);
+        if let Some(stated) = is_said {
+            self.report(stated, at.pointer);
+        }
+        let always = Stated::of(at.schema).map(|stated| stated.state);
+        let is_ignored = stated.is_some_and(|stated| stated.state == State::NoEffect)
+            || always == Some(State::NoEffect);
+        if is_ignored && !DISCRIMINATORS.contains(&name) {
+            self.usage.ignored.push(at.pointer.to_owned());
+        }
+        self.value(At { is_muted: at.is_muted || is_off, ..at });
+        is_off
+    }
+
+    fn report(&mut self, stated: Stated<'_>, pointer: &str) {
+        let problem = match stated.state {
+            State::Works => return,
+            State::NoEffect => self.explainer.no_effect(stated, pointer),
+            State::NotSupported => self.explainer.not_supported(stated, pointer),
+        };
+        self.problems.push(problem);
+    }
+
+    fn list(&mut self, items: &[Value], at: At<'_>) {
+        let first = at.schema.get("prefixItems").and_then(Value::as_array);
+        for (index, value) in items.iter().enumerate() {
+            let pointer = format!("{}/{index}", at.pointer);
+            let own = first.and_then(|first| first.get(index));
+            let (schema, location) = match own {
+                Some(schema) => (schema, format!("{}/prefixItems/{index}", at.location)),
+                None => match at.schema.get("items") {
+                    Some(schema) => (schema, format!("{}/items", at.location)),
+                    None => continue,
+                },
+            };
+            self.value(At { schema, location: &location, value, pointer: &pointer, ..at });
+        }
+    }
+
+    fn refer(&mut self, what: &str, at: At<'_>) {
+        match at.value {
+            // An empty name is an error already.
+            Value::String(name) if !name.is_empty() => {
+                let place = self.explainer.document.places.get(at.pointer);
+                if place.is_some_and(|place| place.origin == Origin::Unresolved) {
+                    return;
+                }
+                let span = self.explainer.value(at.pointer);
+                let written = match place {
+                    Some(place) if place.origin == Origin::File => name.clone(),
+                    _ => span.text().to_owned(),
+                };
+                self.push(what, name, written, at.pointer.to_owned(), span);
+            }
+            Value::Object(map) => {
+                for name in map.keys() {
+                    let mut pointer = at.pointer.to_owned();
+                    push_segment(&mut pointer, name);
+                    let span = self.explainer.key(&pointer);
+                    self.push(what, name, name.clone(), pointer, span);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn push(&mut self, what: &str, name: &str, written: String, pointer: String, span: Span) {
+        let (what, name) = (what.to_owned(), name.to_owned());
+        self.usage.references.push(Reference { what, name, written, pointer, span });
+    }
+}
+
+impl Explainer<'_> {
+    /// The problem of a property, or of its value, that has no effect.
+    fn no_effect(&self, stated: Stated<'_>, pointer: &str) -> Problem {
+        let (subject, place) = self.stated(stated, pointer);
+        let why = stated.why.map(|why| format!(": {why}")).unwrap_or_default();
+        let problem = Problem::new(codes::W0201, place, format!("{subject} has no effect{why}"));
+        match stated.instead {
+            Some(instead) => problem.with_help(instead),
+            None => problem,
+        }
+    }
+
+    /// The problem of a property, or of its value, that is not supported.
+    fn not_supported(&self, stated: Stated<'_>, pointer: &str) -> Problem {
+        let (subject, place) = self.stated(stated, pointer);
+        let why = stated.why.map_or_else(|| " yet".to_owned(), |why| format!(": {why}"));
+        let message = format!("{subject} is not supported{why}");
+        let problem = Problem::new(codes::E0206, place, message);
+        problem.with_help(stated.instead.unwrap_or("remove it"))
+    }
+
+    /// What a state is said of, and where.
+    fn stated(&self, stated: Stated<'_>, pointer: &str) -> (String, Span) {
+        let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
+        // A type that is not listed is not part of what its thing is called.
+        let is_listed = !(stated.is_of_value && name == "type");
+        if DISCRIMINATORS.contains(&name) && is_listed {
+            return (self.subject(parent), self.value(pointer));
+        }
+        let subject = self.subject(pointer);
+        if stated.is_of_value {
+            let value = self.document.value.pointer(pointer).unwrap_or(&Value::Null);
+            let shown = words::shown(self.document, pointer, value);
+            return (format!("{shown} as {subject}"), self.value(pointer));
+        }
+        (subject, self.key(pointer))
+    }
+}
