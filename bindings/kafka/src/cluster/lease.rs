@@ -137,11 +137,12 @@ impl Cluster {
 
     /// Whether the producer has its id and each of `topics` is known or known to be missing.
     fn is_warm(&self, topics: &[String]) -> bool {
-        // Each is asked for from the first call on, whatever else is missing.
-        let topics: Vec<_> = topics.iter().map(|name| self.topic(name)).collect();
         self.is_producer_ready.load(Ordering::Acquire)
             && self.are_limits_known.load(Ordering::Acquire)
-            && topics.iter().all(|topic| topic.count() > 0 || topic.fault().is_some())
+            && topics.iter().all(|name| {
+                let topic = self.topic(name);
+                topic.count() > 0 || topic.fault().is_some()
+            })
     }
 }
 
