@@ -56,7 +56,7 @@ fn a_broker_that_is_paused_costs_nothing_acknowledged() {
     let mut late = Client::connect(engine.port, V5, "late");
     late.send_subscribe("late", 1);
     late.ping();
-    let pause = Duration::from_secs(setting("ZILLA_FAULTS_PAUSE", 20));
+    let pause = Duration::from_secs(setting("ZILLA_FAULTS_PAUSE", 10));
     checker.nothing_is_acknowledged_for(pause - Duration::from_secs(2));
     broker.go_on();
     let began = Instant::now();
