@@ -114,8 +114,10 @@ start() {
   (java_run="exec setsid"; java_run "$heap" -XX:+UseSerialGC kafka.Kafka "$dir/server.properties") \
     > "$dir/kafka.log" 2>&1 < /dev/null 8>&- 9>&- &
   echo $! > "$dir/pid"
+  # Else the shell says so where the broker is killed, which is what was asked for.
+  disown
   for _ in $(seq 600); do
-    if grep -q 'Kafka Server started' "$dir/kafka.log" && answers "$port"; then exec 9>&-; echo "127.0.0.1:$port"; return; fi
+    if grep -qs 'Kafka Server started' "$dir/kafka.log" && answers "$port"; then exec 9>&-; echo "127.0.0.1:$port"; return; fi
     alive "$dir" || { tail -20 "$dir/kafka.log" >&2; fail "the broker ended; its log is $dir/kafka.log"; }
     sleep 0.1
   done
