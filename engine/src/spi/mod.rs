@@ -9,6 +9,7 @@ mod catalog;
 mod link;
 mod plane;
 mod prepare;
+mod word;
 mod worker;
 
 pub use binding::{
@@ -19,4 +20,5 @@ pub use catalog::{Catalog, Setting};
 pub use link::{Entry, Link, Links};
 pub use plane::Plane;
 pub use prepare::PrepareCx;
+pub use word::shell_word;
 pub use worker::{SignalGuard, WorkerCx};

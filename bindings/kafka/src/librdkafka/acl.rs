@@ -3,12 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use super::Client;
-use super::settings::Settings;
 use crate::cluster::Topic;
 
 /// What an access control list may permit for a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     /// Everything that is done with a topic.
     Any,
     Read,
@@ -28,40 +27,13 @@ impl Operation {
     }
 
     /// The operations to permit, as Kafka's tools spell them.
-    fn names(self) -> &'static [&'static str] {
+    pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Any => &["Read", "Write", "DescribeConfigs"],
             Self::Read => &["Read"],
             Self::Write => &["Write"],
             Self::DescribeConfigs => &["DescribeConfigs"],
         }
-    }
-}
-
-impl Settings {
-    /// Who we are to Kafka.
-    fn principal(&self) -> String {
-        let name = self.sasl.as_ref().map_or("ANONYMOUS", |sasl| &sasl.username);
-        format!("User:{name}")
-    }
-
-    /// How a command of Kafka's finds the cluster. Where that asks for SASL the command does too:
-    /// an administrator's credentials, which only people have.
-    pub(super) fn bootstrap(&self) -> String {
-        let server = self.servers.first().map_or("", String::as_str);
-        let credentials = self.sasl.as_ref().map_or("", |_| " --command-config admin.properties");
-        format!("--bootstrap-server {server}{credentials}")
-    }
-
-    /// The command that permits `operation` for a topic.
-    fn permit(&self, operation: Operation, topic: &str) -> String {
-        let operations: String =
-            operation.names().iter().map(|name| format!(" --operation {name}")).collect();
-        format!(
-            "kafka-acls {} --add --allow-principal {}{operations} --topic {topic}",
-            self.bootstrap(),
-            quoted(&self.principal()),
-        )
     }
 }
 
@@ -75,7 +47,7 @@ impl Client {
             principal = %self.settings.principal(),
             "Kafka does not let this principal {} the topic; permit it: {}",
             operation.verb(),
-            self.settings.permit(operation, topic),
+            self.settings.commands().permit(&[operation], topic),
         );
     }
 
@@ -95,43 +67,6 @@ impl Client {
             topic = %topic.name,
             "Kafka lets this principal {} the topic",
             operation.verb(),
-        );
-    }
-}
-
-/// A word of a shell command.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-:@/+".contains(c);
-    if word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::librdkafka::Sasl;
-
-    #[test]
-    fn a_command_is_ready_to_run() {
-        let mut settings = Settings::plaintext(vec!["k:9092".to_owned()]);
-        assert_eq!(
-            settings.permit(Operation::Read, "t"),
-            "kafka-acls --bootstrap-server k:9092 --add --allow-principal User:ANONYMOUS \
-             --operation Read --topic t"
-        );
-        settings.sasl = Some(Sasl {
-            mechanism: "PLAIN",
-            username: "o'hara $1".to_owned(),
-            password: "secret".to_owned(),
-        });
-        assert_eq!(
-            settings.permit(Operation::Any, "t"),
-            r"kafka-acls --bootstrap-server k:9092 --command-config admin.properties --add \
-              --allow-principal 'User:o'\''hara $1' --operation Read --operation Write \
-              --operation DescribeConfigs --topic t"
-                .replace("\\\n              ", "")
         );
     }
 }

@@ -3,6 +3,7 @@
 
 mod acl;
 mod admin;
+mod commands;
 mod context;
 mod eof;
 mod faults;

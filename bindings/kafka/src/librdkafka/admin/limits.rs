@@ -118,11 +118,8 @@ impl Admin {
             cluster = %self.cluster.name,
             topic = %topic.name,
             policy = self.uncompacted.get(&topic.id),
-            "Kafka would delete what this topic must keep; make it compacted: kafka-configs {} \
-             --alter --entity-type topics --entity-name {} \
-             --add-config cleanup.policy=compact",
-            self.cluster.settings.bootstrap(),
-            topic.name,
+            "Kafka would delete what this topic must keep; make it compacted: {}",
+            self.cluster.settings.commands().configure(&topic.name, "cleanup.policy", "compact"),
         );
     }
 }

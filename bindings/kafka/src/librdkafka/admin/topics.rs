@@ -114,15 +114,13 @@ impl Admin {
             Fault::Unavailable => {}
             Fault::NotAuthorized => self.cluster.tell_denied(Operation::Any, &topic.name),
             Fault::UnknownTopic => {
-                let policy = if topic.is_state() { " --config cleanup.policy=compact" } else { "" };
+                let commands = self.cluster.settings.commands();
                 tracing::error!(
                     event = "kafka.topic.missing",
                     cluster = %self.cluster.name,
                     topic = %topic.name,
-                    "the topic does not exist; create it: kafka-topics {} \
-                     --create --topic {} --partitions 1{policy}",
-                    self.cluster.settings.bootstrap(),
-                    topic.name,
+                    "the topic does not exist; create it: {}",
+                    commands.create(&topic.name, 1, topic.is_state()),
                 );
             }
             _ => tracing::error!(
