@@ -34,22 +34,22 @@ fn tell(client: &'static str, level: RDKafkaLogLevel, facility: &str, message: &
 /// The context of the admin client: keeps the reason of the last error, which the failing call
 /// itself does not name.
 #[derive(Default)]
-pub(super) struct AdminContext {
+pub(crate) struct AdminContext {
     last: Lock<Trouble>,
 }
 
 /// Why a cluster cannot be used.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     /// As librdkafka says it.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// Whether a broker refused our credentials.
-    pub(super) is_unauthenticated: bool,
+    pub(crate) is_unauthenticated: bool,
 }
 
 impl AdminContext {
     /// Why the cluster could not be used when that was said last.
-    pub(super) fn trouble(&self) -> Trouble {
+    pub(crate) fn trouble(&self) -> Trouble {
         self.last.lock().clone()
     }
 }

@@ -14,6 +14,7 @@ mod pending;
 mod producer;
 mod reader;
 mod settings;
+mod topic_config;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 /// The largest record that librdkafka is told to take, bytes; the topics' own limits are below it.
-pub(super) const MESSAGE_MAX: u32 = 16 * 1024 * 1024;
+pub(crate) const MESSAGE_MAX: u32 = 16 * 1024 * 1024;
 
 /// Which cluster, and as whom.
 #[derive(Clone, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl Settings {
 
     /// The consumer that asks for metadata and offsets. It sees uncommitted ends: a record that
     /// was acknowledged lies before them, whatever transaction is open.
-    pub(super) fn admin(&self) -> ClientConfig {
+    pub(crate) fn admin(&self) -> ClientConfig {
         let mut config = self.common();
         config.set("isolation.level", "read_uncommitted");
         config

@@ -6,15 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kafka_plane::Fault;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::error::RDKafkaErrorCode;
 
 use super::Admin;
 use crate::cluster::{Topic, spawn};
 use crate::librdkafka::acl::Operation;
-use crate::librdkafka::context::AdminContext;
 use crate::librdkafka::settings::MESSAGE_MAX;
+use crate::librdkafka::topic_config::{self, TopicConfig, is_compacted};
 use crate::librdkafka::{Client, DEFAULT_RECORD_BYTES, RECORD_OVERHEAD};
 
 /// How long the topics' limits may take to be told.
@@ -22,15 +19,6 @@ const LIMITS: Duration = Duration::from_secs(2);
 
 /// Why a topic is not served whose records Kafka would delete though each is the last of its key.
 const NOT_COMPACTED: Fault = Fault::Refused("the cleanup.policy of the Kafka topic is not compact");
-
-/// What is asked of a topic's configuration; `None` where the cluster does not say.
-#[derive(Clone, Default)]
-struct TopicConfig {
-    max_message_bytes: Option<u32>,
-    cleanup_policy: Option<String>,
-    /// Whether this principal may not be told.
-    is_denied: bool,
-}
 
 impl Admin {
     /// Asks for the topics' limits where some are not known.
@@ -41,8 +29,7 @@ impl Admin {
         let unknown: Vec<_> = self.cluster.all_topics();
         let unknown: Vec<_> =
             unknown.iter().filter(|topic| self.limits.get(&topic.id) == Some(&None)).collect();
-        let names: Vec<_> =
-            unknown.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
+        let names: Vec<&str> = unknown.iter().map(|topic| &*topic.name).collect();
         let found = describe(&self.cluster, &names).unwrap_or_else(|error| {
             tracing::warn!(
                 event = "kafka.limits.unknown",
@@ -90,7 +77,7 @@ impl Admin {
 
     fn note_policy(&mut self, topic: &Arc<Topic>, policy: Option<&str>) {
         let Some(policy) = policy else { return };
-        if policy.split(',').any(|part| part.trim() == "compact") {
+        if is_compacted(policy) {
             self.uncompacted.remove(&topic.id);
         } else {
             self.uncompacted.insert(topic.id, policy.to_owned());
@@ -124,30 +111,10 @@ impl Admin {
     }
 }
 
-/// The configuration of topics. The client is made for one question: an admin client keeps a
-/// thread, and what it logs is never taken from it. It takes 100 ms to end, on a thread of its own.
-fn describe(cluster: &Client, names: &[ResourceSpecifier<'_>]) -> Result<Vec<TopicConfig>, String> {
-    let client =
-        AdminClient::from_config_and_context(&cluster.settings.admin(), AdminContext::default())
-            .map_err(|error| error.to_string())?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
-    let options = AdminOptions::new().request_timeout(Some(LIMITS));
-    let results = runtime.block_on(client.describe_configs(names, &options));
+/// The configuration of topics. The client ends on a thread of its own.
+fn describe(cluster: &Client, names: &[&str]) -> Result<Vec<TopicConfig>, String> {
+    let client = topic_config::client(&cluster.settings)?;
+    let found = topic_config::describe(&client, names, LIMITS);
     spawn(&cluster.cluster, "kafka-describe", move || drop(client))?;
-    let results = results.map_err(|error| error.to_string())?;
-    let config = |config: ConfigResource| {
-        let entries = config.entry_map();
-        let value = |name| entries.get(name).and_then(|entry| entry.value.clone());
-        TopicConfig {
-            max_message_bytes: value("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
-            cleanup_policy: value("cleanup.policy"),
-            is_denied: false,
-        }
-    };
-    let refused = |code| TopicConfig {
-        is_denied: code == RDKafkaErrorCode::TopicAuthorizationFailed,
-        ..TopicConfig::default()
-    };
-    Ok(results.into_iter().map(|result| result.map_or_else(refused, config)).collect())
+    found
 }
