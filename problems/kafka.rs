@@ -1,5 +1,7 @@
 //! E06xx: Kafka.
 
+use crate::Example;
+
 codes! {
     KAFKA;
 
@@ -131,4 +133,36 @@ bindings:
       servers: [\"kafka.example:9092\"]
 ",
     };
+
+    E0606: "credentials that Kafka refuses",
+    "Kafka does not know the user, or the password is not the user's, or the mechanism is another.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    E0607: "a Kafka topic that does not exist",
+    "The engine makes no topics: they would have whatever partitions and policy the broker defaults to. `zilla topics` prints the commands that make all that a file needs, and `zilla topics --create` makes them.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    E0608: "a topic that must be compacted",
+    "Retained messages and sessions are the last record of each key. With another `cleanup.policy` than `compact` Kafka deletes them when they are old.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    E0609: "something that Kafka does not permit",
+    "The access control lists of the cluster do not let the user of `options.sasl` (`User:ANONYMOUS` without it) do what the engine does with the topic: reading, writing, learning its configuration, which says how large a record may be.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    E0610: "partitions that cannot be used",
+    "A topic of messages has more partitions than can be told apart, or partitions have no leader, so that they can be neither read nor written. A few partitions serve best: each costs a read of its own.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    E0611: "a topic that takes too small records",
+    "Its `max.message.bytes` (of the topic, or `message.max.bytes` of the broker) is below what MQTT clients are told that they may send at least.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    E0612: "a topic that Kafka refuses",
+    "Kafka answers with an error where it is asked about the topic or asked to make it. The message has what it said.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    E0613: "a cluster that does not answer",
+    "None of the servers answered in time. Either the address is wrong, or Kafka does not run there, or the network between does not let the connection pass. `--timeout` gives it longer. An engine that is started all the same tries on until the cluster answers.",
+    Example::Situation("It is found by `zilla validate --online`.");
 }

@@ -33,7 +33,7 @@ bindings:
     };
 
     E0502: "a binding was not ready in time",
-    "What the binding needs before it can work (sockets, files, a client library) took longer than 20 s. Nothing was changed.",
+    "What the binding needs before it can work (sockets, files, a client library) took longer than 20 s, or with `zilla validate --online` than `--timeout`. Nothing was changed.",
     Example::Situation("It is found when the engine starts or reloads.");
 
     E0503: "what a binding needs cannot be had",
@@ -41,6 +41,6 @@ bindings:
     Example::Situation("It is found when the engine starts or reloads.");
 
     E0504: "a host name cannot be resolved",
-    "The name of the host to listen on has no address on this machine now. Use an address, or `0.0.0.0` or `::` for all.",
-    Example::Situation("It is found when the engine starts or reloads.");
+    "The name of the host to listen on, or of a server, has no address on this machine now. To listen, use an address, or `0.0.0.0` or `::` for all.",
+    Example::Situation("It is found by `zilla validate --online`, and when the engine starts or reloads.");
 }

@@ -251,4 +251,12 @@ bindings:
     exit: mapping
 ", mapping!(), log!()),
     };
+
+    W0602: "a topic of messages that is compacted",
+    "Of the records of one MQTT topic, Kafka keeps only the last: a subscriber that falls behind, or an engine that starts anew, misses those before it.",
+    Example::Situation("It is found by `zilla validate --online`.");
+
+    W0603: "a topic that takes smaller records than others",
+    "Clients are told one Maximum Packet Size, which all topics of the cluster must take. The topic with the smallest `max.message.bytes` says what it is.",
+    Example::Situation("It is found by `zilla validate --online`.");
 }

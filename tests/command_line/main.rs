@@ -4,6 +4,7 @@
 
 mod codes;
 mod graph;
+mod online;
 mod plan;
 mod program;
 mod start;

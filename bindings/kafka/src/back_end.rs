@@ -13,6 +13,10 @@ pub const BACK_END: Setting = Setting {
            embedded[:DIR[?OPTION=VALUE&...]], a log in this process. Options: sync=none (no \
            fsync), partitions, retention.bytes, retention.ms, segment.bytes",
     check,
+    offline: Some(
+        "it stands in for Kafka, so that there is no cluster to look at; its log makes topics when \
+         they are first used",
+    ),
 };
 
 #[cfg(not(feature = "embedded"))]

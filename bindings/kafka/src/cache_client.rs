@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use engine::config::{ExitName, NodeConfig, Problem, Problems};
 use engine::spi::{
-    Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, WorkerCx,
-    definition_as,
+    Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, TopicNeed,
+    WorkerCx, definition_as,
 };
 use kafka_plane::Kafka;
 
@@ -16,12 +16,15 @@ use crate::config::{self, CacheOptions};
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
     let options = config::cache_options(node, problems);
     let exit = config::required_exit(node, problems);
-    Some(Arc::new(CacheClient { options: options?, exit: exit? }))
+    let (options, exit) = (options?, exit?);
+    let topics = config::bootstrap_topics(node, &options, &exit);
+    Some(Arc::new(CacheClient { options, exit, topics }))
 }
 
 struct CacheClient {
     options: CacheOptions,
     exit: ExitName,
+    topics: Vec<TopicNeed>,
 }
 
 impl Definition for CacheClient {
@@ -31,6 +34,10 @@ impl Definition for CacheClient {
 
     fn exits(&self) -> Vec<Exit> {
         vec![config::value_exit(&self.exit, CACHE_PLANE)]
+    }
+
+    fn topics(&self) -> Vec<TopicNeed> {
+        self.topics.clone()
     }
 
     /// The topics to begin with, and whatever the cache server absorbs.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::config::{ExitName, NodeConfig, Problem, Problems};
 use engine::spi::{
-    Attached, BoxFuture, Definition, Exit, Links, Node, PrepareCx, Prepared, WorkerCx,
+    Attached, BoxFuture, Definition, Exit, Links, Node, PrepareCx, Prepared, TopicNeed, WorkerCx,
     definition_as,
 };
 
@@ -16,12 +16,15 @@ use crate::{CACHE_PLANE, CLIENT_PLANE};
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
     let options = config::cache_options(node, problems);
     let exit = config::required_exit(node, problems);
-    Some(Arc::new(CacheServer { options: options?, exit: exit? }))
+    let (options, exit) = (options?, exit?);
+    let topics = config::bootstrap_topics(node, &options, &exit);
+    Some(Arc::new(CacheServer { options, exit, topics }))
 }
 
 struct CacheServer {
     options: CacheOptions,
     exit: ExitName,
+    topics: Vec<TopicNeed>,
 }
 
 /// What `cache_server` prepares: a cluster, and the bound of its logs.
@@ -73,6 +76,10 @@ impl Definition for CacheServer {
 
     fn exits(&self) -> Vec<Exit> {
         vec![config::value_exit(&self.exit, CLIENT_PLANE)]
+    }
+
+    fn topics(&self) -> Vec<TopicNeed> {
+        self.topics.clone()
     }
 
     /// Bounds and the topics to begin with. Another cluster is another exit, or a replaced one.

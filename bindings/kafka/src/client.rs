@@ -7,13 +7,15 @@ use std::time::Duration;
 use engine::bytes::{Endpoint, EndpointPlane};
 use engine::config::{ExitName, NodeConfig, Problem, Problems, Span, codes};
 use engine::spi::{
-    Attached, BoxFuture, Definition, Exit, External, Links, Node, Plane, PrepareCx, Prepared,
-    WorkerCx,
+    Attached, BoxFuture, CheckCx, Checkup, Definition, Exit, External, Links, Node, Plane,
+    PrepareCx, Prepared, WorkerCx,
 };
 
 use crate::CLIENT_PLANE;
 #[cfg(any(feature = "rdkafka", feature = "embedded"))]
 use crate::back_end;
+#[cfg(feature = "rdkafka")]
+use crate::check;
 use crate::config::{self, ClientOptions};
 
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
@@ -68,23 +70,49 @@ impl Client {
 
 #[cfg(feature = "rdkafka")]
 impl Client {
-    fn connect(&self, cx: &PrepareCx<'_>) -> Result<crate::cluster::Lease, Problem> {
-        use crate::librdkafka::{Batching, Sasl, Settings, open};
+    fn settings(&self, servers: Vec<String>) -> crate::librdkafka::Settings {
+        use crate::librdkafka::{Batching, Sasl, Settings};
 
         let sasl = self.options.sasl.as_ref().and_then(|sasl| {
             let mechanism = sasl.mechanism()?;
             let (username, password) = (sasl.username.clone(), sasl.password.clone());
             Some(Sasl { mechanism, username, password })
         });
-        let settings = Settings { servers: self.servers(cx)?, sasl, batching: Batching::default() };
+        Settings { servers, sasl, batching: Batching::default() }
+    }
+
+    fn connect(&self, cx: &PrepareCx<'_>) -> Result<crate::cluster::Lease, Problem> {
+        let settings = self.settings(self.servers(cx)?);
         let bound = config::CacheOptions::default().log_bytes();
-        open(cx.store(), &settings, &cx.name().to_string(), cx.metrics(), bound)
+        crate::librdkafka::open(cx.store(), &settings, &cx.name().to_string(), cx.metrics(), bound)
             .map_err(|error| Problem::new(codes::E0503, self.span.clone(), error))
+    }
+
+    async fn look(&self, cx: &CheckCx<'_>) -> Checkup {
+        let places = &self.options.places;
+        let (servers, each, at) = match &self.exit {
+            Some(exit) if self.options.servers.is_empty() => {
+                let servers = cx.addresses(&exit.name).to_vec();
+                let each = servers.iter().map(|_| exit.span.clone()).collect();
+                (servers, each, exit.span.clone())
+            }
+            _ => (self.options.servers.clone(), places.each.clone(), places.servers.clone()),
+        };
+        let places = check::Places { each, servers: at, sasl: places.sasl.clone() };
+        check::look(cx, self.settings(servers), &places).await
     }
 }
 
 #[cfg(not(feature = "rdkafka"))]
 impl Client {
+    async fn look(&self, _: &CheckCx<'_>) -> Checkup {
+        let message = "this program was built without the Kafka client: what Kafka has cannot be \
+                       looked at";
+        let problem = Problem::new(codes::E0503, self.span.clone(), message)
+            .with_help("build it with the feature `kafka`, which is on by default");
+        Checkup { problems: vec![problem], topics: Vec::new() }
+    }
+
     fn connect<T>(&self, cx: &PrepareCx<'_>) -> Result<T, Problem> {
         self.servers(cx)?;
         let message = "this program was built without the Kafka client";
@@ -115,6 +143,10 @@ impl Definition for Client {
 
     fn externals(&self) -> Vec<External> {
         self.options.servers.iter().cloned().map(External::Address).collect()
+    }
+
+    fn check<'a>(&'a self, cx: &'a CheckCx<'a>) -> BoxFuture<'a, Checkup> {
+        Box::pin(self.look(cx))
     }
 
     // Another cluster, other credentials: never absorbed. The same cluster under an equal

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use engine::config::{ExitName, NodeConfig, Problem, Problems, codes};
-use engine::spi::{Coupling, Exit};
+use engine::config::{ExitName, NodeConfig, Problem, Problems, Span, codes};
+use engine::spi::{Coupling, Exit, TopicNeed};
 use serde::Deserialize;
 
 /// `options` of the cache kinds.
@@ -62,12 +62,26 @@ pub(crate) fn cache_options(node: &NodeConfig, problems: &mut Problems) -> Optio
 }
 
 /// `options` of kind `client`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ClientOptions {
     /// `host:port` each.
     pub(crate) servers: Vec<String>,
+    /// Where the file names them.
+    pub(crate) places: ClientPlaces,
     #[cfg_attr(not(feature = "rdkafka"), expect(dead_code, reason = "validated only"))]
     pub(crate) sasl: Option<Credentials>,
+}
+
+/// Where the file has what a client connects with.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "rdkafka"), expect(dead_code, reason = "for what is outside"))]
+pub(crate) struct ClientPlaces {
+    /// Each of the servers.
+    pub(crate) each: Vec<Span>,
+    /// All of them.
+    pub(crate) servers: Span,
+    /// The credentials.
+    pub(crate) sasl: Span,
 }
 
 /// A SASL mechanism with its credentials.
@@ -137,7 +151,16 @@ pub(crate) fn client_options(node: &NodeConfig, problems: &mut Problems) -> Opti
     if let Some(sasl) = &sasl {
         check_credentials(node, &pointer, sasl, problems);
     }
-    Some(ClientOptions { servers: raw.servers, sasl })
+    let each = 0..raw.servers.len();
+    let places = ClientPlaces {
+        each: each.map(|index| node.span_of(&format!("/options/servers/{index}"))).collect(),
+        servers: match raw.servers.len() {
+            1 => node.span_of("/options/servers/0"),
+            _ => node.key_span_of("/options/servers"),
+        },
+        sasl: node.key_span_of(&pointer),
+    };
+    Some(ClientOptions { servers: raw.servers, places, sasl })
 }
 
 fn check_credentials(
@@ -174,6 +197,28 @@ fn is_address(text: &str) -> bool {
         }
     };
     is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// The topics of `options.bootstrap`, which `exit` is asked for: looked for, and what they must be
+/// is said by who uses them.
+pub(crate) fn bootstrap_topics(
+    node: &NodeConfig,
+    options: &CacheOptions,
+    exit: &ExitName,
+) -> Vec<TopicNeed> {
+    let need = |(index, name): (usize, &String)| TopicNeed {
+        name: name.clone(),
+        is_template: false,
+        span: node.span_of(&format!("/options/bootstrap/{index}")),
+        exit: exit.name.clone(),
+        keeps: None,
+        is_read: false,
+        is_written: false,
+        least_record_bytes: 0,
+        record_overhead: 0,
+        most_partitions: u32::MAX,
+    };
+    options.bootstrap.iter().enumerate().map(need).collect()
 }
 
 /// The one binding that a binding exits to, by `exit` or by routes that all lead there.

@@ -9,6 +9,8 @@
 mod back_end;
 mod cache_client;
 mod cache_server;
+#[cfg(feature = "rdkafka")]
+mod check;
 mod client;
 #[cfg(any(feature = "rdkafka", feature = "embedded"))]
 pub mod cluster;

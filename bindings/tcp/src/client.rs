@@ -37,7 +37,11 @@ impl Definition for TcpClient {
 
     fn externals(&self) -> Vec<External> {
         let address = self.endpoint.address.iter();
-        address.map(|(host, port)| External::Address(format!("{host}:{port}"))).collect()
+        let written = |(host, port): &(String, u16)| match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        };
+        address.map(written).map(External::Address).collect()
     }
 
     fn absorbs(&self, old: &dyn Definition) -> bool {

@@ -10,8 +10,8 @@ use engine::bytes::Bytes;
 use engine::config::{NodeConfig, NodeName, Problem, Problems, Span, codes};
 use engine::runtime::Listeners;
 use engine::spi::{
-    Attached, BoxFuture, Coupling, Definition, Exit, External, Links, Plane, PrepareCx, Prepared,
-    Resource, WorkerCx, definition_as, prepared_as,
+    Attached, BoxFuture, CheckCx, Checkup, Coupling, Definition, Exit, External, Links, Plane,
+    PrepareCx, Prepared, Resource, WorkerCx, definition_as, prepared_as,
 };
 
 use crate::config::{self, Ports, RouteTarget};
@@ -143,6 +143,14 @@ impl Definition for TcpServer {
 
     fn absorbs(&self, old: &dyn Definition) -> bool {
         definition_as::<Self>(old).is_some()
+    }
+
+    /// The host is resolved. Whether a port is free is not asked: the engine itself may have it.
+    fn check<'a>(&'a self, _: &'a CheckCx<'a>) -> BoxFuture<'a, Checkup> {
+        Box::pin(async move {
+            let problems = self.hosts().await.err().into_iter().collect();
+            Checkup { problems, topics: Vec::new() }
+        })
     }
 
     fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {

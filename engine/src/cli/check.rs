@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::cli::online::Online;
 use crate::config::{
     Allowances, Config, Problem, Problems, ProcessEnvironment, RecordingEnvironment, Schema,
     Source, load,
 };
 use crate::graph::{Plan, build};
-use crate::spi::Catalog;
+use crate::spi::{Catalog, TopicReport};
 
 /// A file that was checked.
 pub(super) struct Checked {
@@ -16,6 +17,8 @@ pub(super) struct Checked {
     pub(super) problems: Problems,
     /// The configuration and its plan, where no problem is an error.
     pub(super) plan: Option<(Config, Plan)>,
+    /// The topics that it needs, where what is outside was looked at.
+    pub(super) topics: Vec<TopicReport>,
     /// What was taken of the environment.
     pub(super) environment: RecordingEnvironment<'static>,
     /// The codes that the command line allowed and that were there.
@@ -29,7 +32,8 @@ impl Checked {
         let mut problems = Problems::default();
         problems.push(problem);
         let environment = RecordingEnvironment::new(&ProcessEnvironment);
-        Self { source, problems, plan: None, environment, allowed: BTreeSet::new() }
+        let (topics, allowed) = (Vec::new(), BTreeSet::new());
+        Self { source, problems, plan: None, topics, environment, allowed }
     }
 }
 
@@ -38,11 +42,19 @@ pub(super) struct Checker<'c> {
     catalog: &'c Catalog,
     schema: Schema,
     allowances: Allowances,
+    online: Option<Online>,
 }
 
 impl<'c> Checker<'c> {
     pub(super) fn new(catalog: &'c Catalog, allowances: Allowances) -> Self {
-        Self { catalog, schema: Schema::compose(&catalog.fragments()), allowances }
+        let schema = Schema::compose(&catalog.fragments());
+        Self { catalog, schema, allowances, online: None }
+    }
+
+    /// Has what is outside of this process looked at, too, where a file has no errors.
+    pub(super) fn online(mut self, online: Online) -> Self {
+        self.online = Some(online);
+        self
     }
 
     pub(super) fn check(&self, source: Source) -> Checked {
@@ -53,8 +65,14 @@ impl<'c> Checker<'c> {
             let plan = build(&config, self.catalog, &mut problems)?;
             Some((config, plan))
         });
+        let mut topics = Vec::new();
+        if let (Some(online), Some((_, plan))) = (self.online, &plan) {
+            let found = online.check(plan, &environment, &source);
+            found.problems.into_iter().for_each(|problem| problems.push(problem));
+            topics = found.topics;
+        }
         let problems = environment.redacted(&source, problems);
         let (problems, allowed) = self.allowances.apply(&source, problems);
-        Checked { source, problems, plan, environment, allowed }
+        Checked { source, problems, plan, topics, environment, allowed }
     }
 }

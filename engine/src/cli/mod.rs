@@ -5,11 +5,13 @@
 mod check;
 mod explain_code;
 mod graph;
+mod online;
 mod plan;
 mod properties;
 mod start;
 mod status;
 mod stop;
+mod topics;
 mod validate;
 mod words;
 
@@ -40,7 +42,8 @@ enum Command {
     Stop(stop::Arguments),
     /// Show what a running engine does: generation, bindings, connections, counters.
     Status(Show),
-    /// Check configuration files without binding or connecting to anything.
+    /// Check configuration files without binding or connecting to anything; with --online also
+    /// what they need outside.
     ///
     /// Prints every problem with its place. Exit status: 0 without errors, 1 with errors (or with
     /// warnings, where --deny-warnings is given), 2 if the command line is wrong.
@@ -53,6 +56,12 @@ enum Command {
     Plan(plan::Arguments),
     /// Draw the bindings of a file: what leads where, what each takes, which topics it uses.
     Graph(graph::Arguments),
+    /// Print the commands that make the topics that a file needs, and what is there; or make them.
+    ///
+    /// What is there is printed as comments, so that a shell can run the output. Exit status: 0 if
+    /// the topics are known, 1 if the file has errors or they cannot be looked at or made, 2 if the
+    /// command line is wrong.
+    Topics(topics::Arguments),
     /// Explain the codes of problems, with a wrong and a right example; without a code, list all.
     ExplainCode(ExplainCode),
     /// Print the JSON Schema of zilla.yaml, for editors.
@@ -85,15 +94,21 @@ struct Show {
 #[must_use]
 pub fn main(catalog: &Catalog) -> ExitCode {
     // The catalog knows what the program is.
-    let options = catalog.settings.iter().map(|setting| {
-        Arg::new(setting.name)
-            .long(setting.name)
-            .value_name(setting.value)
-            .help(setting.help)
-            .value_parser(setting.check)
-    });
-    let command =
-        Cli::command().about(catalog.about).mut_subcommand("start", |start| start.args(options));
+    let options: Vec<Arg> = catalog
+        .settings
+        .iter()
+        .map(|setting| {
+            Arg::new(setting.name)
+                .long(setting.name)
+                .value_name(setting.value)
+                .help(setting.help)
+                .value_parser(setting.check)
+        })
+        .collect();
+    let mut command = Cli::command().about(catalog.about);
+    for name in ["start", "validate", "topics"] {
+        command = command.mut_subcommand(name, |subcommand| subcommand.args(options.clone()));
+    }
     let matches = command.get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -103,7 +118,12 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         Command::Start(arguments) => {
             start::run(arguments, *catalog, matches.subcommand_matches("start"))
         }
-        Command::Validate(arguments) => validate::run(arguments, catalog),
+        Command::Validate(arguments) => {
+            validate::run(arguments, catalog, matches.subcommand_matches("validate"))
+        }
+        Command::Topics(arguments) => {
+            topics::run(&arguments, catalog, matches.subcommand_matches("topics"))
+        }
         Command::Stop(arguments) => stop::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments, catalog),
         Command::ExplainCode(explain) => explain_code::print(&explain.codes, explain.format),

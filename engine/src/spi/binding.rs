@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{NodeConfig, NodeName, Problem, Problems, Span};
-use crate::spi::{Entry, Links, PrepareCx, WorkerCx};
+use crate::spi::{CheckCx, Checkup, Entry, Links, PrepareCx, TopicNeed, WorkerCx};
 
 /// A boxed future of the control thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -86,6 +86,20 @@ pub trait Definition: Any + Send + Sync {
     /// out here.
     fn externals(&self) -> Vec<External> {
         Vec::new()
+    }
+
+    /// The topics that it needs of what it exits to.
+    fn topics(&self) -> Vec<TopicNeed> {
+        Vec::new()
+    }
+
+    /// Looks whether what `prepare` and the workers would need outside of this process is there,
+    /// within the time that `cx` gives. Leaves no trace: it listens nowhere, and makes nothing but
+    /// the topics that it is asked to make. Runs on a thread of its own runtime, beside the checks
+    /// of other bindings: it must not block.
+    fn check<'a>(&'a self, cx: &'a CheckCx<'a>) -> BoxFuture<'a, Checkup> {
+        let _ = cx;
+        Box::pin(std::future::ready(Checkup::default()))
     }
 
     /// Whether the running instances of `old` can take this definition without disturbing their

@@ -27,6 +27,9 @@ pub struct Setting {
     /// Checks a value. Returns it in words, for the line that a start prints, or what is wrong
     /// with it.
     pub check: fn(&str) -> Result<String, String>,
+    /// Why nothing outside of this process can be looked at where it is chosen; `None` where it
+    /// can.
+    pub offline: Option<&'static str>,
 }
 
 impl Catalog {

@@ -6,6 +6,7 @@
 
 mod binding;
 mod catalog;
+mod check;
 mod link;
 mod plane;
 mod prepare;
@@ -17,6 +18,7 @@ pub use binding::{
     Resource, Retire, definition_as, prepared_as,
 };
 pub use catalog::{Catalog, Setting};
+pub use check::{CheckCx, Checkup, Keeps, Purpose, TopicNeed, TopicReport, TopicState};
 pub use link::{Entry, Link, Links};
 pub use plane::Plane;
 pub use prepare::PrepareCx;

@@ -10,6 +10,8 @@ use crate::cluster::Topic;
 pub(crate) enum Operation {
     /// Everything that is done with a topic.
     Any,
+    /// Know that it is there; who may read or write it may do that too.
+    Describe,
     Read,
     Write,
     DescribeConfigs,
@@ -17,9 +19,10 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// What it is, in a sentence.
-    fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Any => "use",
+            Self::Describe => "see",
             Self::Read => "read",
             Self::Write => "write to",
             Self::DescribeConfigs => "learn the configuration of",
@@ -30,6 +33,7 @@ impl Operation {
     pub(super) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Any => &["Read", "Write", "DescribeConfigs"],
+            Self::Describe => &["Describe"],
             Self::Read => &["Read"],
             Self::Write => &["Write"],
             Self::DescribeConfigs => &["DescribeConfigs"],

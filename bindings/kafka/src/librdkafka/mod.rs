@@ -25,7 +25,12 @@ use engine::telemetry::Metrics;
 use crate::cluster::{Calls, Cluster, Lease, Opening, Topic, spawn};
 use faults::Refusal;
 
+pub(crate) use acl::Operation;
+pub(crate) use commands::Commands;
+pub(crate) use context::AdminContext;
+pub(crate) use settings::MESSAGE_MAX;
 pub use settings::{Batching, Sasl, Settings};
+pub(crate) use topic_config::{TopicConfig, block_on, client, describe, is_compacted};
 
 /// `max.message.bytes` where the cluster does not say.
 const DEFAULT_RECORD_BYTES: u32 = 1_000_012;
@@ -34,7 +39,7 @@ const DEFAULT_RECORD_BYTES: u32 = 1_000_012;
 const BATCH_BYTES: u32 = 1_000_000;
 
 /// What a record batch adds to the record in it, generously, bytes.
-const RECORD_OVERHEAD: u32 = 512;
+pub(crate) const RECORD_OVERHEAD: u32 = 512;
 
 /// The cluster of these settings: the one that runs, or a new one. `log_bytes` is the bound of
 /// each partition's log until a cache says otherwise.

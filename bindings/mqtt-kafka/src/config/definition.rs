@@ -5,13 +5,13 @@ use std::sync::Arc;
 use engine::config::{ExitName, NodeConfig, NodeName, Problem, Problems};
 use engine::spi::{
     Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, External, Links, Plane,
-    PrepareCx, Prepared, WorkerCx, definition_as, prepared_as,
+    PrepareCx, Prepared, TopicNeed, WorkerCx, definition_as, prepared_as,
 };
 use kafka_plane::Kafka;
 use mqtt_plane::{Mqtt, MqttExit};
 use std::rc::Rc;
 
-use super::mapping;
+use super::{mapping, topics};
 use crate::proxy::{Hub, MqttKafka, Shared};
 use crate::state::Mapping;
 
@@ -34,7 +34,8 @@ impl BindingKind for MqttKafkaKind {
         found.iter().for_each(|problem| problems.push(problem.clone()));
         let (mapping, exits) = defined.filter(|_| is_usable)?;
         let name = node.node_name();
-        Some(Arc::new(MqttKafkaDefinition { name, mapping: Arc::new(mapping), exits }))
+        let topics = topics::needs(node, &mapping, &exits);
+        Some(Arc::new(MqttKafkaDefinition { name, mapping: Arc::new(mapping), exits, topics }))
     }
 }
 
@@ -44,6 +45,7 @@ pub struct MqttKafkaDefinition {
     pub(crate) mapping: Arc<Mapping>,
     /// By [`crate::state::Route::exit`].
     pub(crate) exits: Vec<ExitName>,
+    pub(crate) topics: Vec<TopicNeed>,
 }
 
 impl Definition for MqttKafkaDefinition {
@@ -66,6 +68,10 @@ impl Definition for MqttKafkaDefinition {
         let fixed = [sessions, messages, retained].into_iter().map(ToString::to_string);
         let routed = routes.iter().filter_map(|route| route.messages.as_ref());
         fixed.chain(routed.map(ToString::to_string)).map(External::Topic).collect()
+    }
+
+    fn topics(&self) -> Vec<TopicNeed> {
+        self.topics.clone()
     }
 
     /// Topics, routes and exits: open sessions are moved to whatever changed.

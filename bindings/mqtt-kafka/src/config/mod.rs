@@ -4,5 +4,6 @@ mod definition;
 mod mapping;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use definition::{MqttKafkaDefinition, MqttKafkaKind};

@@ -27,10 +27,10 @@ pub(super) const RECEIVE_MAXIMUM: u16 = 1024;
 
 /// Bytes of a record that a packet of the same message does not have: levels of its topic again,
 /// names and framing of headers.
-const RECORD_OVERHEAD: u32 = 4096;
+pub(crate) const RECORD_OVERHEAD: u32 = 4096;
 
 /// Partitions of a log that positions of deliveries tell apart.
-pub(super) const PARTITIONS: u32 = 4096;
+pub(crate) const PARTITIONS: u32 = 4096;
 
 /// What a worker has once.
 pub(crate) struct Hub {

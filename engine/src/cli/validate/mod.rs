@@ -12,12 +12,16 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ArgMatches;
 
 use crate::cli::check::{Checked, Checker};
+use crate::cli::online::{self, Online};
 use crate::cli::{counted, out};
 use crate::config::codes::{self, Code};
 use crate::config::{Allowances, Problem, Severity, suggest};
-use crate::spi::Catalog;
+use crate::spi::{Catalog, Purpose};
 
 /// How problems are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -56,6 +60,13 @@ pub(super) struct Arguments {
     /// the next line that says something; before anything else in the file, about all of it.
     #[arg(long, value_name = "CODE", value_parser = warning)]
     allow: Vec<&'static Code>,
+    /// Look also whether what the files need outside is there: names of hosts, clusters, topics and
+    /// what may be done with them. Nothing is made there, and nothing listens here.
+    #[arg(long)]
+    online: bool,
+    /// How long that may take for a file, seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5", requires = "online", value_parser = online::seconds)]
+    timeout: Duration,
 }
 
 /// The warning of a code.
@@ -91,14 +102,27 @@ impl Report {
     }
 }
 
-pub(super) fn run(arguments: Arguments, catalog: &Catalog) -> ExitCode {
+pub(super) fn run(
+    arguments: Arguments,
+    catalog: &Catalog,
+    matches: Option<&ArgMatches>,
+) -> ExitCode {
+    if arguments.online
+        && let Some(refusal) = online::refusal(catalog, matches)
+    {
+        eprintln!("zilla: {refusal}");
+        return ExitCode::from(2);
+    }
     let mut paths = arguments.config;
     paths.extend(arguments.files);
     if paths.is_empty() {
         paths.push(PathBuf::from("./zilla.yaml"));
     }
     let allowed: BTreeSet<&'static str> = arguments.allow.iter().map(|code| code.id()).collect();
-    let checker = Checker::new(catalog, Allowances::new(arguments.allow));
+    let mut checker = Checker::new(catalog, Allowances::new(arguments.allow));
+    if arguments.online {
+        checker = checker.online(Online { purpose: Purpose::Problems, timeout: arguments.timeout });
+    }
     let mut report = Report { files: Vec::new(), denies_warnings: arguments.deny_warnings };
     let mut has_all = true;
     for found in files::find(&paths) {
