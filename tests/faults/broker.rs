@@ -242,6 +242,9 @@ impl Broker {
             Some("kafka-get-offsets") => "org.apache.kafka.tools.GetOffsetShell",
             Some("kafka-configs") => "kafka.admin.ConfigCommand",
             Some("kafka-acls") => "org.apache.kafka.tools.AclCommand",
+            Some("kafka-consumer-groups") => {
+                "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+            }
             other => panic!("{other:?} is no command of Kafka's"),
         };
         let Output { status, stdout, stderr } =
