@@ -15,7 +15,7 @@ fn a_kafka_that_does_not_answer_is_a_problem_of_the_servers_line_in_time() {
     assert!(began.elapsed() < PATIENCE, "--timeout is not kept");
     let found = file.found(&output);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((&*found[0].code, &*found[0].line), ("E0605", &*server));
+    assert_eq!((&*found[0].code, &*found[0].line), ("E0613", &*server));
     assert!(found[0].message.contains("Connection refused"), "{found:?}");
 
     // The commands are known all the same.
@@ -23,7 +23,7 @@ fn a_kafka_that_does_not_answer_is_a_problem_of_the_servers_line_in_time() {
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8_lossy(&output.stdout);
     assert_eq!(printed.matches("kafka-topics ").count(), 4, "{printed}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("error[E0605]"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error[E0613]"));
 }
 
 #[test]
@@ -67,6 +67,6 @@ fn a_broker_that_is_paused_is_waited_for_no_longer_than_told() {
     let output = file.zilla(&["validate", "--online", "--timeout", "1", "--format", "json"]);
     let took = began.elapsed();
     broker.go_on();
-    assert_eq!(file.found(&output)[0].code, "E0605");
+    assert_eq!(file.found(&output)[0].code, "E0613");
     assert!(took < PATIENCE && took >= Duration::from_secs(1), "{took:?}");
 }
