@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::program::{CHAIN, directory, zilla};
 
+#[cfg(feature = "embedded")]
 #[test]
 fn with_another_back_end_there_is_nothing_to_look_at_and_that_is_said() {
     let directory = directory();

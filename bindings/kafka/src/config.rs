@@ -67,6 +67,7 @@ pub(crate) struct ClientOptions {
     /// `host:port` each.
     pub(crate) servers: Vec<String>,
     /// Where the file names them.
+    #[cfg_attr(not(feature = "rdkafka"), expect(dead_code, reason = "for what is outside"))]
     pub(crate) places: ClientPlaces,
     #[cfg_attr(not(feature = "rdkafka"), expect(dead_code, reason = "validated only"))]
     pub(crate) sasl: Option<Credentials>,
