@@ -104,6 +104,7 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     /// The mechanism as librdkafka spells it, where it has it.
+    #[cfg(feature = "rdkafka")]
     pub(crate) fn mechanism(&self) -> Option<&'static str> {
         match self.mechanism.as_str() {
             "plain" => Some("PLAIN"),

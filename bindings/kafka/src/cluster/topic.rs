@@ -149,6 +149,7 @@ impl Topic {
     }
 
     /// Whether it must be compacted.
+    #[cfg(feature = "rdkafka")]
     pub(crate) fn is_state(&self) -> bool {
         self.reading() == Reading::Table || self.is_state.load(Ordering::Acquire)
     }
