@@ -71,11 +71,11 @@ exit: kafka0";
     let definition: &MqttKafkaDefinition = definition_as(&*definition).unwrap();
     let mapping = &definition.mapping;
     assert_eq!(mapping.qos_max, Qos::AtMostOnce);
-    let publish = |topic| mapping.publish(topic).map(|t| (t.topic.into_owned(), t.exit));
+    let publish = |topic| mapping.publish(topic, |_, _| {}).map(|t| (t.topic.into_owned(), t.exit));
     assert_eq!(publish("site/1/x"), Some(("site-1".to_owned(), 0)));
     assert_eq!(publish("a/b"), Some(("a".to_owned(), 1)));
     assert_eq!(publish("else"), Some(("m".to_owned(), 0)), "a route without `when` takes all");
-    assert_eq!(mapping.hash_key("place/p/x"), Some("p"));
+    assert_eq!(mapping.hash_key("place/p/x"), Some((0, "p")));
     // One warning: a wildcard cannot fill `site`.
     assert_eq!(problems.matches("warning").count(), 1, "{problems}");
     assert!(problems.contains("warning[W0223]"), "{problems}");

@@ -3,7 +3,8 @@
 use engine::config::{ExitName, NodeConfig};
 use engine::spi::{Keeps, TopicNeed};
 
-use crate::proxy::{PARTITIONS, RECORD_OVERHEAD};
+use crate::proxy::PARTITIONS;
+use crate::state::RECORD_OVERHEAD;
 use crate::state::{Mapping, Route, Template};
 
 /// The topics of a mapping whose routes are those of `node`, in the order of the file.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use kafka_plane::{Ends, Fault};
-use mqtt_plane::{ReasonCode, RetainHandling, filter_matches};
+use mqtt_plane::{Qos, ReasonCode, RetainHandling, filter_matches};
 
 use super::catch_up::Behind;
 use super::member::{Held, Member, State, Target};
@@ -12,12 +12,15 @@ use super::retained::Replay;
 use super::subscribe::{Group, Wanted};
 use crate::state::{Interest, Options};
 
+/// The logs that a subscription is served from, and where each starts.
+type Starts = Vec<(Rc<Reader>, Ends)>;
+
 impl Member {
     /// Puts a subscription in force, or replaces it [MQTT-3.8.4-3], and says with which QoS
     /// [MQTT-3.8.4-7], or why not.
     pub(super) fn hold(&self, wanted: &Wanted, group: &Group) -> ReasonCode {
         let reason = match self.starts(wanted, group) {
-            Ok(starts) => self.hold_at(wanted, &starts, group),
+            Ok((qos, starts)) => self.hold_at(wanted, qos, &starts, group),
             Err(reason) => Err(reason),
         };
         reason.unwrap_or_else(|reason| {
@@ -34,19 +37,10 @@ impl Member {
         })
     }
 
-    /// The logs that `wanted` is served from, and where each starts.
-    fn starts(
-        &self,
-        wanted: &Wanted,
-        group: &Group,
-    ) -> Result<Vec<(Rc<Reader>, Ends)>, ReasonCode> {
-        if wanted.is_shared() {
-            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
-        }
-        let readers = self.hub.readers_of(&wanted.filter);
-        if readers.is_empty() {
-            return Err(ReasonCode::NOT_AUTHORIZED);
-        }
+    /// The QoS that is granted to `wanted`, the logs that it is served from, and where each starts.
+    fn starts(&self, wanted: &Wanted, group: &Group) -> Result<(Qos, Starts), ReasonCode> {
+        let find = || self.hub.readers_of(&wanted.filter);
+        let (qos, readers) = self.hub.mapping().grant(&wanted.filter, wanted.qos, find)?;
         let mut starts = Vec::with_capacity(readers.len());
         for reader in readers {
             let known = group.starts.iter().find(|(other, _)| Rc::ptr_eq(other, &reader));
@@ -56,7 +50,7 @@ impl Member {
                 None => return Err(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR),
             }
         }
-        Ok(starts)
+        Ok((qos, starts))
     }
 
     fn failed(&self, topic: &str, fault: Fault) -> ReasonCode {
@@ -76,6 +70,7 @@ impl Member {
     fn hold_at(
         &self,
         wanted: &Wanted,
+        qos: Qos,
         starts: &[(Rc<Reader>, Ends)],
         group: &Group,
     ) -> Result<ReasonCode, ReasonCode> {
@@ -88,7 +83,7 @@ impl Member {
         };
         let mut replays: Vec<Replay> = Vec::new();
         let options = Options {
-            qos: wanted.qos.min(self.hub.qos_max()),
+            qos,
             no_local: wanted.no_local,
             retain_as_published: wanted.retain_as_published,
             id: wanted.id,

@@ -21,14 +21,6 @@ use super::shared::Shared;
 use super::upstream::Upstream;
 use crate::state::Mapping;
 
-/// QoS 1 publishes that one client may have unanswered: enough that a client that keeps to it is
-/// never paused.
-pub(super) const RECEIVE_MAXIMUM: u16 = 1024;
-
-/// Bytes of a record that a packet of the same message does not have: levels of its topic again,
-/// names and framing of headers.
-pub(crate) const RECORD_OVERHEAD: u32 = 4096;
-
 /// Partitions of a log that positions of deliveries tell apart.
 pub(crate) const PARTITIONS: u32 = 4096;
 
@@ -93,6 +85,11 @@ impl Hub {
         Arc::clone(&self.mapping.borrow())
     }
 
+    /// Asks the mapping in force.
+    pub(super) fn with_mapping<T>(&self, ask: impl FnOnce(&Mapping) -> T) -> T {
+        ask(&self.mapping.borrow())
+    }
+
     /// The highest QoS that is taken and granted.
     pub(super) fn qos_max(&self) -> Qos {
         self.mapping.borrow().qos_max
@@ -132,14 +129,7 @@ impl Hub {
     pub(super) fn limits(&self) -> Limits {
         let upstreams = self.upstreams();
         let record = upstreams.iter().map(|upstream| upstream.exit().limits().record_bytes).min();
-        Limits {
-            maximum_qos: self.qos_max(),
-            maximum_packet_size: record.map_or(u32::MAX, |bytes| {
-                bytes.saturating_sub(RECORD_OVERHEAD).max(RECORD_OVERHEAD)
-            }),
-            receive_maximum: RECEIVE_MAXIMUM,
-            keeps_sessions: false,
-        }
+        self.mapping.borrow().limits(record)
     }
 
     /// The reader of a topic, new where this worker has none.
@@ -168,8 +158,7 @@ impl Hub {
     pub(super) fn readers_of(self: &Rc<Self>, filter: &str) -> Vec<Rc<Reader>> {
         let mapping = self.mapping();
         let upstreams = self.upstreams();
-        let mut targets = Vec::new();
-        mapping.subscribe(filter, &mut targets);
+        let targets = mapping.subscribe(filter, |_, _| {});
         targets.iter().map(|target| self.reader(&upstreams[target.exit], &target.topic)).collect()
     }
 

@@ -30,6 +30,6 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hub::{Hub, PARTITIONS, RECORD_OVERHEAD};
+pub(crate) use hub::{Hub, PARTITIONS};
 pub(crate) use session::MqttKafka;
 pub(crate) use shared::Shared;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use kafka_plane::{Appended, Completion, Draft, Fault, Producer};
 use mqtt_plane::{Closed, Publish, Qos, ReasonCode, Ticket, Will};
 
-use super::hub::{Hub, RECEIVE_MAXIMUM};
+use super::hub::Hub;
 use super::member::Member;
 use super::upstream::Upstream;
-use crate::wire::PublishHeaders;
+use crate::state::RECEIVE_MAXIMUM;
+use crate::wire::{PublishHeaders, message, retained};
 
 /// MQTT topics whose destination is remembered; when they are too many they are found anew.
 const DESTINATIONS: usize = 16_384;
@@ -51,13 +52,13 @@ impl Hub {
             return destination.clone();
         }
         let mapping = self.mapping();
-        let destination = mapping.publish(topic).map(|target| {
+        let destination = mapping.publish(topic, |_, _| {}).map(|target| {
             let upstream = Rc::clone(&self.upstreams()[target.exit]);
             Rc::new(Destination {
                 producer: upstream.producer(),
                 upstream,
                 topic: target.topic.into(),
-                hash_key: mapping.hash_key(topic).map(Into::into),
+                hash_key: mapping.hash_key(topic).map(|(_, key)| key.into()),
             })
         });
         if known.0.len() >= DESTINATIONS {
@@ -67,9 +68,14 @@ impl Hub {
         destination
     }
 
+    /// Decides a publish, once for each topic that is remembered.
+    fn admit_publish(&self, publish: &Publish<'_>) -> Result<Rc<Destination>, ReasonCode> {
+        let find = || self.destination(publish.topic);
+        self.with_mapping(|mapping| mapping.admit_publish(publish.qos, find))
+    }
+
     /// Appends a publish: with RETAIN the retained record first, so that nobody who was told of
-    /// the message finds an older one retained. An empty retained message clears by a tombstone
-    /// [MQTT-3.3.1-6] [MQTT-3.3.1-7], and itself goes to the messages topic with an empty value.
+    /// the message finds an older one retained.
     fn append(
         &self,
         destination: &Destination,
@@ -78,14 +84,8 @@ impl Hub {
         completion: Option<Completion>,
     ) -> Result<(), Fault> {
         let headers = PublishHeaders::new(publish, client_id, &destination.topic);
-        let message = Draft {
-            topic: &destination.topic,
-            key: Some(publish.topic.as_bytes()),
-            hash_key: destination.hash_key.as_deref().map(str::as_bytes),
-            value: Some(publish.payload),
-            timestamp: None,
-            headers: &headers,
-        };
+        let hash_key = destination.hash_key.as_deref();
+        let message = message(publish, &destination.topic, hash_key, &headers);
         if !publish.retain {
             return destination.producer.append(&[message], false, completion);
         }
@@ -94,8 +94,7 @@ impl Hub {
         let message = Draft { timestamp: Some(millis), ..message };
         self.shared.marks.note(publish.topic, millis, publish.payload);
         let table = destination.upstream.retained();
-        let value = Some(publish.payload).filter(|payload| !payload.is_empty());
-        let retained = Draft { topic: table.topic(), value, ..message };
+        let retained = retained(message, table.topic());
         destination.producer.append(&[retained, message], false, completion)
     }
 
@@ -213,11 +212,9 @@ impl Member {
             hub.counters.publishes_refused.increment();
             Err(reason)
         };
-        if publish.qos > hub.qos_max() {
-            return refuse(ReasonCode::QOS_NOT_SUPPORTED);
-        }
-        let Some(destination) = hub.destination(publish.topic) else {
-            return refuse(ReasonCode::NOT_AUTHORIZED);
+        let destination = match hub.admit_publish(publish) {
+            Ok(destination) => destination,
+            Err(reason) => return refuse(reason),
         };
         if hub.full_since.get().is_some() {
             let mut cx = Context::from_waker(Waker::noop());

@@ -17,6 +17,7 @@ use mqtt_plane::{Event, Qos, ReasonCode, RetainHandling, Subscription, Ticket};
 use super::member::Member;
 use super::reader::Reader;
 use super::upstream::Upstream;
+use crate::state::is_shared;
 
 /// Text of filters that may wait, bytes.
 const QUEUE: usize = 1 << 20;
@@ -54,13 +55,6 @@ impl From<&Subscription<'_>> for Wanted {
             handling: subscription.retain_handling,
             id: subscription.id,
         }
-    }
-}
-
-impl Wanted {
-    /// Shared subscriptions are not supported yet.
-    pub(super) fn is_shared(&self) -> bool {
-        self.filter.starts_with("$share/")
     }
 }
 
@@ -178,7 +172,9 @@ impl Member {
 
     fn begin(&self, list: Vec<Request>) {
         let mut group = Group::default();
-        for wanted in list.iter().filter_map(Request::wanted).flatten().filter(|w| !w.is_shared()) {
+        for wanted in
+            list.iter().filter_map(Request::wanted).flatten().filter(|w| !is_shared(&w.filter))
+        {
             for reader in self.hub.readers_of(&wanted.filter) {
                 if wanted.handling != RetainHandling::DoNotSend {
                     group.add_table(&reader.upstream);

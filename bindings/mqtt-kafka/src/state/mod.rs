@@ -1,13 +1,15 @@
 //! Routes, subscriptions and their match, without I/O or clock.
 
+mod decision;
 mod mapping;
 mod pattern;
 mod seek;
 mod subscriptions;
 mod trie;
 
+pub use decision::{RECEIVE_MAXIMUM, RECORD_OVERHEAD, Target, Verdict, is_shared};
 pub(crate) use mapping::is_kafka_topic;
-pub use mapping::{Mapping, Route, Target, Template};
+pub use mapping::{Mapping, Route, Template};
 pub use pattern::{Captures, Pattern};
 pub use seek::{Step, first_key, step};
 pub use subscriptions::{Grant, Interest, Match, Options, Subscriptions};

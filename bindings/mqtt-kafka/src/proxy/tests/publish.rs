@@ -1,6 +1,6 @@
 use super::*;
-use crate::proxy::hub::RECEIVE_MAXIMUM;
 use crate::proxy::publish::PATIENCE;
+use crate::state::RECEIVE_MAXIMUM;
 use kafka_plane::Fault;
 use mqtt_plane::Cause;
 
