@@ -53,14 +53,32 @@ impl Condition {
 }
 
 /// The first of the routes, each given by its conditions, that takes a connection which arrived at
-/// `local`. A route without conditions takes every connection.
+/// `local`. A route without conditions takes every connection. `seen` is told of each route that
+/// was asked, by its index.
 pub(crate) fn route<'a>(
     routes: impl IntoIterator<Item = &'a [Condition]>,
     local: SocketAddr,
+    mut seen: impl FnMut(usize, Verdict),
 ) -> Option<usize> {
-    routes.into_iter().position(|conditions| {
-        conditions.is_empty() || conditions.iter().any(|condition| condition.matches(local))
+    routes.into_iter().enumerate().find_map(|(index, conditions)| {
+        let matching = conditions.iter().position(|condition| condition.matches(local));
+        let verdict = match matching {
+            None if conditions.is_empty() => Verdict::Taken(None),
+            Some(condition) => Verdict::Taken(Some(condition)),
+            None => Verdict::Unmatched,
+        };
+        seen(index, verdict);
+        (verdict != Verdict::Unmatched).then_some(index)
     })
+}
+
+/// What a route says to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It takes it, by the condition of this index; `None`: it has none.
+    Taken(Option<usize>),
+    /// No condition matches.
+    Unmatched,
 }
 
 #[cfg(test)]
@@ -82,7 +100,9 @@ mod tests {
             ],
             vec![Condition { ports: None, network: Some(network("fd00::", 8)) }],
         ];
-        let find = |local: &str| route(routes.iter().map(Vec::as_slice), local.parse().unwrap());
+        let find = |local: &str| {
+            route(routes.iter().map(Vec::as_slice), local.parse().unwrap(), |_, _| {})
+        };
         assert_eq!(find("127.0.0.1:1883"), Some(0));
         assert_eq!(find("127.0.0.1:8883"), Some(1));
         assert_eq!(find("10.9.9.9:1900"), Some(1));
@@ -90,7 +110,11 @@ mod tests {
         assert_eq!(find("11.9.9.9:1900"), None);
         assert_eq!(find("[fd12::1]:5"), Some(2));
         assert_eq!(find("[fe80::1]:5"), None);
-        assert_eq!(route([&[][..]], "1.2.3.4:5".parse().unwrap()), Some(0));
+        assert_eq!(route([&[][..]], "1.2.3.4:5".parse().unwrap(), |_, _| {}), Some(0));
+        let mut verdicts = Vec::new();
+        let conditions = routes.iter().map(Vec::as_slice);
+        route(conditions, "10.9.9.9:1900".parse().unwrap(), |_, verdict| verdicts.push(verdict));
+        assert_eq!(verdicts, [Verdict::Unmatched, Verdict::Taken(Some(1))]);
         let everything = Condition { ports: None, network: Some(network("0.0.0.0", 0)) };
         assert!(everything.matches("8.8.8.8:1".parse().unwrap()));
     }

@@ -51,7 +51,7 @@ fn routes_lead_to_exits_in_order_and_exit_is_last() {
     );
     assert_eq!(problems.matches("W0304").count(), 1, "{problems}");
     let server = server.unwrap();
-    let decide = |request| server.routes.decide(request).map(|d| (d.route, d.exit));
+    let decide = |request| server.routes.decide(request, |_, _| {}).map(|d| (d.route, d.exit));
     assert_eq!(server.exits.len(), 2);
     assert_eq!(decide(Request::Publish("a/x")), Some((0, 0)));
     assert_eq!(decide(Request::Publish("a/y")), Some((2, 0)));

@@ -15,8 +15,8 @@ use super::connection::Connection;
 use super::node::{Server, Table, random};
 use super::registry::{Order, Registration};
 use super::retire::patience;
-use super::sessions::{NO_ROUTE, Sessions};
-use crate::state::{Request, Terms, admit};
+use super::sessions::Sessions;
+use crate::state::{NO_ROUTE, NO_WILL_ROUTE, Request, Terms, admit};
 use crate::wire::{Header, Packet, PacketType, connect_version, decode, header};
 
 /// How long a client may take until its CONNECT is there.
@@ -170,9 +170,8 @@ async fn open(
     let session = table.decide(Request::Session(&client_id)).ok_or(NO_ROUTE).map_err(refused)?;
     let will_route = match &connect.will {
         Some(will) => {
-            let no_route = Closed { detail: "no route takes the Will Topic", ..NO_ROUTE };
             let decision = table.decide(Request::Publish(will.topic));
-            Some(decision.ok_or(no_route).map_err(refused)?)
+            Some(decision.ok_or(NO_WILL_ROUTE).map_err(refused)?)
         }
         None => None,
     };

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use engine::bytes::{Accept, Conn, Ended};
 use engine::config::NodeName;
 use engine::spi::{Definition, Link, Links, Node, Prepared, Retire, WorkerCx, definition_as};
-use mqtt_plane::{Event, Limits, Mqtt, Qos};
+use mqtt_plane::{Event, Limits, Mqtt};
 
 use super::MqttServer;
 use super::connect::connect;
 use super::counters::Counters;
 use super::registry::{Registration, Registry};
 use super::takeover::Clients;
-use crate::state::{Decision, Request, Routes, Versions, stricter};
+use crate::state::{Decision, Request, Routes, UNLIMITED, Versions, stricter};
 
 /// The configuration in force: replaced as a whole by a reload.
 pub(super) struct Table {
@@ -37,7 +37,7 @@ impl Table {
     }
 
     pub(super) fn decide(&self, request: Request<'_>) -> Option<Decision> {
-        self.routes.decide(request)
+        self.routes.decide(request, |_, _| {})
     }
 
     /// The route that takes everything, if the first one does.
@@ -47,13 +47,8 @@ impl Table {
 
     /// The bounds that hold on every exit: a client may come to use each of them.
     pub(super) fn limits(&self) -> Limits {
-        let none = Limits {
-            maximum_qos: Qos::AtLeastOnce,
-            maximum_packet_size: u32::MAX,
-            receive_maximum: u16::MAX,
-            keeps_sessions: true,
-        };
-        self.exits.iter().fold(none, |limits, (_, link)| stricter(limits, link.get().limits()))
+        let exits = self.exits.iter().map(|(_, link)| link.get().limits());
+        exits.fold(UNLIMITED, stricter)
     }
 }
 

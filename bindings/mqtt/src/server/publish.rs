@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use mqtt_plane::{Qos, ReasonCode, Version};
 
 use super::connection::{Blocked, By, Connection, End};
+use crate::state::NO_ROUTE;
 use crate::wire::{AckKind, PublishPacket, encode_ack};
 
 impl Connection {
@@ -19,10 +20,8 @@ impl Connection {
             let detail = "topic alias above the Topic Alias Maximum, 0";
             return Err(End::violation(ReasonCode::TOPIC_ALIAS_INVALID, detail));
         }
-        if packet.qos > self.terms.maximum_qos {
-            // [MQTT-3.2.2-11]
-            let detail = "PUBLISH with a QoS above the Maximum QoS";
-            return Err(End::violation(ReasonCode::QOS_NOT_SUPPORTED, detail));
+        if let Err(closed) = self.terms.admit_publish(packet.qos) {
+            return Err(End::violation(closed.reason, closed.detail));
         }
         let is_acknowledged = packet.qos != Qos::AtMostOnce;
         if is_acknowledged {
@@ -62,7 +61,7 @@ impl Connection {
             }
             Ok(None) => {
                 self.server.counters.publishes_dropped_no_route.increment();
-                Some(ReasonCode::NOT_AUTHORIZED)
+                Some(NO_ROUTE.reason)
             }
             Err(closed) => {
                 self.server.counters.publishes_dropped_refused.increment();

@@ -6,11 +6,7 @@ use engine::config::NodeName;
 use mqtt_plane::{Cause, Closed, ReasonCode, Session, SessionBegin, Version, Will};
 
 use super::node::Table;
-use crate::state::Request;
-
-/// No route takes a session, a publish or a filter.
-pub(super) const NO_ROUTE: Closed =
-    Closed { reason: ReasonCode::NOT_AUTHORIZED, detail: "no route takes this client" };
+use crate::state::{NO_ROUTE, Request};
 
 /// The sessions of one client. A slot stays what it is for the life of the connection.
 pub(super) struct Sessions {

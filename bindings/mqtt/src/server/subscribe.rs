@@ -55,12 +55,11 @@ impl Connection {
         &mut self,
         mut subscription: Subscription<'a>,
     ) -> Result<(usize, Subscription<'a>), ReasonCode> {
-        if subscription.filter.starts_with("$share/") {
-            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
-        }
-        let slot = self.sessions.subscribe_slot(&self.table, subscription.filter)?;
-        // [MQTT-3.2.2-10]: any QoS may be asked for.
-        subscription.qos = subscription.qos.min(self.terms.maximum_qos);
+        let (sessions, table) = (&mut self.sessions, &self.table);
+        let route = || sessions.subscribe_slot(table, subscription.filter);
+        let (slot, qos) =
+            self.terms.admit_subscription(subscription.filter, subscription.qos, route)?;
+        subscription.qos = qos;
         Ok((slot, subscription))
     }
 

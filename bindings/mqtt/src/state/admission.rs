@@ -57,6 +57,52 @@ pub struct Terms {
     pub maximum_qos: Qos,
 }
 
+impl Terms {
+    /// Decides a PUBLISH of this QoS, before its route.
+    ///
+    /// # Errors
+    /// The code and the words that the connection ends with [MQTT-3.2.2-11].
+    pub fn admit_publish(&self, qos: Qos) -> Result<(), Closed> {
+        if qos > self.maximum_qos {
+            let detail = "PUBLISH with a QoS above the Maximum QoS";
+            return Err(Closed { reason: ReasonCode::QOS_NOT_SUPPORTED, detail });
+        }
+        Ok(())
+    }
+
+    /// Decides a subscription: where `route` leads, and the QoS to ask for there. Any QoS may be
+    /// asked for [MQTT-3.2.2-10].
+    ///
+    /// # Errors
+    /// The code of SUBACK.
+    pub fn admit_subscription<R>(
+        &self,
+        filter: &str,
+        qos: Qos,
+        route: impl FnOnce() -> Result<R, ReasonCode>,
+    ) -> Result<(R, Qos), ReasonCode> {
+        if filter.starts_with("$share/") {
+            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        Ok((route()?, qos.min(self.maximum_qos)))
+    }
+}
+
+/// No route takes a session, a publish or a filter.
+pub const NO_ROUTE: Closed =
+    Closed { reason: ReasonCode::NOT_AUTHORIZED, detail: "no route takes this client" };
+
+/// No route takes the Will Topic of a CONNECT.
+pub const NO_WILL_ROUTE: Closed = Closed { detail: "no route takes the Will Topic", ..NO_ROUTE };
+
+/// The bounds of a server before those of its exits.
+pub const UNLIMITED: Limits = Limits {
+    maximum_qos: Qos::AtLeastOnce,
+    maximum_packet_size: u32::MAX,
+    receive_maximum: u16::MAX,
+    keeps_sessions: true,
+};
+
 /// Agrees on the terms of a connection, or refuses it.
 ///
 /// # Errors

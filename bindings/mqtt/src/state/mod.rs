@@ -7,9 +7,12 @@ mod pattern;
 mod requests;
 mod routes;
 
-pub use admission::{MAX_CLIENT_ID, MAX_KEEP_ALIVE, Terms, Versions, admit, stricter};
+pub use admission::{
+    MAX_CLIENT_ID, MAX_KEEP_ALIVE, NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, Versions, admit,
+    stricter,
+};
 pub use in_flight::{InFlight, Source};
 pub use inbound_acks::InboundAcks;
 pub use pattern::{ClientPattern, TopicPattern};
 pub use requests::{Answer, RequestKind, Requests};
-pub use routes::{Condition, Decision, Request, Route, Routes};
+pub use routes::{Condition, Decision, Item, Request, Route, Routes, Verdict};

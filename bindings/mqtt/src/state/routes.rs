@@ -46,6 +46,24 @@ pub struct Decision {
     pub exit: usize,
 }
 
+/// What a route says to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It takes it; why, by the item of its `when`; `None`: it has no conditions.
+    Taken(Option<Item>),
+    /// No item of its `when` does.
+    Unmatched,
+}
+
+/// What a condition matched by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The index of the condition in `when`.
+    pub condition: usize,
+    /// The index of its pattern; `None`: it has no patterns of client ids and admits all.
+    pub pattern: Option<usize>,
+}
+
 impl Routes {
     /// Routes in the order in which they are tried.
     #[must_use]
@@ -60,32 +78,53 @@ impl Routes {
         Some(Decision { route: 0, exit: first.exit })
     }
 
-    /// The decision for a request; `None`: no route takes it.
+    /// The decision for a request; `None`: no route takes it. `seen` is told of each route that
+    /// was asked, by its index.
     #[must_use]
-    pub fn decide(&self, request: Request<'_>) -> Option<Decision> {
-        let route = self.0.iter().position(|route| route.takes(request))?;
-        Some(Decision { route, exit: self.0[route].exit })
+    pub fn decide(
+        &self,
+        request: Request<'_>,
+        mut seen: impl FnMut(usize, Verdict),
+    ) -> Option<Decision> {
+        self.0.iter().enumerate().find_map(|(index, route)| {
+            let verdict = route.ask(request);
+            seen(index, verdict);
+            match verdict {
+                Verdict::Taken(_) => Some(Decision { route: index, exit: route.exit }),
+                Verdict::Unmatched => None,
+            }
+        })
     }
 }
 
 impl Route {
-    fn takes(&self, request: Request<'_>) -> bool {
-        self.when.is_empty() || self.when.iter().any(|condition| condition.takes(request))
+    fn ask(&self, request: Request<'_>) -> Verdict {
+        if self.when.is_empty() {
+            return Verdict::Taken(None);
+        }
+        let found = self.when.iter().enumerate().find_map(|(condition, asked)| {
+            let pattern = asked.pattern_for(request)?;
+            Some(Item { condition, pattern })
+        });
+        found.map_or(Verdict::Unmatched, |item| Verdict::Taken(Some(item)))
     }
 }
 
 impl Condition {
-    fn takes(&self, request: Request<'_>) -> bool {
+    /// Which pattern takes a request, if it takes it.
+    fn pattern_for(&self, request: Request<'_>) -> Option<Option<usize>> {
         match request {
             Request::Session(client_id) => match &self.session {
-                Some(patterns) => patterns.iter().any(|pattern| pattern.matches(client_id)),
-                None => true,
+                Some(patterns) => {
+                    patterns.iter().position(|pattern| pattern.matches(client_id)).map(Some)
+                }
+                None => Some(None),
             },
             Request::Publish(topic) => {
-                self.publish.iter().flatten().any(|pattern| pattern.matches(topic))
+                self.publish.iter().flatten().position(|pattern| pattern.matches(topic)).map(Some)
             }
             Request::Subscribe(filter) => {
-                self.subscribe.iter().flatten().any(|pattern| pattern.covers(filter))
+                self.subscribe.iter().flatten().position(|pattern| pattern.covers(filter)).map(Some)
             }
         }
     }
@@ -100,7 +139,7 @@ mod tests {
     }
 
     fn exit(routes: &Routes, request: Request<'_>) -> Option<usize> {
-        routes.decide(request).map(|decision| decision.exit)
+        routes.decide(request, |_, _| {}).map(|decision| decision.exit)
     }
 
     #[test]
@@ -108,9 +147,9 @@ mod tests {
         let routes = Routes::new(vec![Route { exit: 3, when: vec![] }]);
         for request in [Request::Session("c"), Request::Publish("$SYS/a"), Request::Subscribe("#")]
         {
-            assert_eq!(routes.decide(request), Some(Decision { route: 0, exit: 3 }));
+            assert_eq!(routes.decide(request, |_, _| {}), Some(Decision { route: 0, exit: 3 }));
         }
-        assert_eq!(Routes::default().decide(Request::Session("c")), None);
+        assert_eq!(Routes::default().decide(Request::Session("c"), |_, _| {}), None);
     }
 
     #[test]
@@ -135,5 +174,27 @@ mod tests {
         assert_eq!(exit(&second, Request::Publish("a/x")), Some(0));
         assert_eq!(exit(&second, Request::Subscribe("b/+")), Some(1));
         assert_eq!(exit(&second, Request::Subscribe("b/#")), None);
+    }
+
+    #[test]
+    fn each_route_that_is_asked_says_by_which_item_it_takes() {
+        let item = |texts: &[&str]| Condition { publish: topics(texts), ..Condition::default() };
+        let routes = Routes::new(vec![
+            Route { exit: 0, when: vec![item(&["a"])] },
+            Route { exit: 1, when: vec![item(&["b"]), item(&["c", "d"])] },
+            Route { exit: 2, when: vec![] },
+        ]);
+        let verdicts = |request| {
+            let mut verdicts = Vec::new();
+            let decision = routes.decide(request, |route, verdict| verdicts.push((route, verdict)));
+            (decision.map(|decision| decision.exit), verdicts)
+        };
+        let taken = Verdict::Taken(Some(Item { condition: 1, pattern: Some(1) }));
+        assert_eq!(
+            verdicts(Request::Publish("d")),
+            (Some(1), vec![(0, Verdict::Unmatched), (1, taken)])
+        );
+        let anyone = Verdict::Taken(Some(Item { condition: 0, pattern: None }));
+        assert_eq!(verdicts(Request::Session("c")), (Some(0), vec![(0, anyone)]));
     }
 }

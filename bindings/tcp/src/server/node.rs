@@ -200,7 +200,8 @@ impl TcpServerNode {
     /// Passes a connection to the exit of its route.
     fn serve(&self, stream: tokio::net::TcpStream, meta: ConnMeta, placed: Placed) {
         let routes = Rc::clone(&self.routes.borrow());
-        let found = route(routes.iter().map(|route| route.conditions.as_slice()), meta.local);
+        let conditions = routes.iter().map(|route| route.conditions.as_slice());
+        let found = route(conditions, meta.local, |_, _| {});
         let Some(found) = found else {
             self.unrouted.increment();
             return;
