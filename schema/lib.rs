@@ -78,3 +78,5 @@ pub const PARTS: &[Part] = &[
     part("model", "avro", include_str!("model/avro.json")),
     part("model", "protobuf", include_str!("model/protobuf.json")),
 ];
+/// What clients do, and what is decided of it: `verbs` and `facts`.
+pub const ACTIONS: &str = include_str!("actions.json");

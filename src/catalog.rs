@@ -15,4 +15,5 @@ pub(crate) const CATALOG: Catalog = Catalog {
         &kafka_binding::CLIENT_KIND,
     ],
     settings: &[kafka_binding::BACK_END],
+    actions: mqtt::ACTIONS,
 };

@@ -173,7 +173,7 @@ impl Node for TestNode {
 
 static TEST: TestKind = TestKind;
 const CATALOG: Catalog =
-    Catalog { about: "an engine for this test", bindings: &[&TEST], settings: &[] };
+    Catalog { about: "an engine for this test", bindings: &[&TEST], settings: &[], actions: "{}" };
 
 /// An engine in this process, on a file of its own.
 struct Running {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use engine::config::{ExitName, NodeConfig, Problem, Problems};
 use engine::spi::{
-    Attached, BoxFuture, Definition, Exit, Links, Node, Plane, PrepareCx, Prepared, TopicNeed,
-    WorkerCx, definition_as,
+    Action, Attached, BoxFuture, Definition, Exit, Fact, Links, Node, Plane, PrepareCx, Prepared,
+    TopicNeed, Trace, Verdict, WorkerCx, definition_as,
 };
 use kafka_plane::Kafka;
 
 use crate::CACHE_PLANE;
 use crate::config::{self, CacheOptions};
+use crate::state::{murmur2, partition_of};
 
 pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<dyn Definition>> {
     let options = config::cache_options(node, problems);
@@ -38,6 +39,27 @@ impl Definition for CacheClient {
 
     fn topics(&self) -> Vec<TopicNeed> {
         self.topics.clone()
+    }
+
+    /// An append: which partition, where it is known how many there are.
+    fn explain(&self, action: &Action, trace: &mut Trace<'_>) {
+        if action.verb() != "append" {
+            return;
+        }
+        let Some(key) = action.text("hash-key").or_else(|| action.text("key")) else { return };
+        let hash = murmur2(key.as_bytes());
+        match action.number("partitions") {
+            Some(count) => {
+                let partition = partition_of(hash, count);
+                let why = format!("partition {partition}: murmur2 of `{key}` among {count}");
+                trace.step(Verdict::Taken, "", why);
+                trace.fact("partition", Fact::Number(partition.into()));
+            }
+            None => {
+                let why = format!("the partition is murmur2 of `{key}` among those of the topic");
+                trace.step(Verdict::Taken, "", why);
+            }
+        }
     }
 
     /// The topics to begin with, and whatever the cache server absorbs.

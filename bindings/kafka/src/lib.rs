@@ -19,7 +19,6 @@ mod config;
 pub mod embedded;
 #[cfg(feature = "rdkafka")]
 pub mod librdkafka;
-#[cfg(any(feature = "rdkafka", feature = "embedded"))]
 mod state;
 #[cfg(any(feature = "rdkafka", feature = "embedded"))]
 mod view;

@@ -13,6 +13,7 @@
 //!   receive the newest message twice: once as retained, once live.
 
 mod config;
+mod explain;
 mod proxy;
 pub mod state;
 pub mod wire;

@@ -4,6 +4,7 @@
 //! `server` joins them to the byte stream of a client and to the sessions of the exits.
 
 mod config;
+mod explain;
 mod server;
 pub mod state;
 pub mod wire;
@@ -14,6 +15,9 @@ use engine::config::{NodeConfig, Problems};
 use engine::spi::{BindingKind, Definition};
 
 pub use server::detached;
+
+/// What MQTT clients do and what is decided of it, for the catalog.
+pub const ACTIONS: &str = schema::ACTIONS;
 
 /// The `mqtt` type.
 pub static KIND: MqttKind = MqttKind;

@@ -23,12 +23,13 @@ use std::sync::Arc;
 use engine::bytes::{Accept, Bytes};
 use engine::config::{NodeName, Problem};
 use engine::spi::{
-    Attached, BoxFuture, Coupling, Definition, Entry, Exit, Link, Links, Plane, PrepareCx,
-    Prepared, WorkerCx, definition_as, prepared_as,
+    Action, Attached, BoxFuture, Coupling, Definition, Entry, Exit, Link, Links, Plane, PrepareCx,
+    Prepared, Trace, WorkerCx, definition_as, prepared_as,
 };
 use mqtt_plane::{Mqtt, MqttExit};
 
 use crate::config::ServerConfig;
+use crate::explain::explain;
 use crate::state::{Route, Routes, Versions};
 use node::{Server, ServerNode, Table};
 use takeover::Clients;
@@ -73,6 +74,10 @@ impl Definition for MqttServer {
 
     fn absorbs(&self, old: &dyn Definition) -> bool {
         definition_as::<Self>(old).is_some()
+    }
+
+    fn explain(&self, action: &Action, trace: &mut Trace<'_>) {
+        explain(&self.config, action, trace);
     }
 
     fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {

@@ -1,6 +1,7 @@
 //! kind `server`: listens, and passes connections on.
 
 mod connections;
+mod explain;
 mod node;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,8 +11,8 @@ use engine::bytes::Bytes;
 use engine::config::{NodeConfig, NodeName, Problem, Problems, Span, codes};
 use engine::runtime::Listeners;
 use engine::spi::{
-    Attached, BoxFuture, CheckCx, Checkup, Coupling, Definition, Exit, External, Links, Plane,
-    PrepareCx, Prepared, Resource, WorkerCx, definition_as, prepared_as,
+    Action, Attached, BoxFuture, CheckCx, Checkup, Coupling, Definition, Exit, External, Links,
+    Plane, PrepareCx, Prepared, Resource, Trace, WorkerCx, definition_as, prepared_as,
 };
 
 use crate::config::{self, Ports, RouteTarget};
@@ -139,6 +140,10 @@ impl Definition for TcpServer {
             External::Address(format!("{host}:{ports}"))
         };
         self.ports.iter().map(|(range, _)| listens(*range)).collect()
+    }
+
+    fn explain(&self, action: &Action, trace: &mut Trace<'_>) {
+        explain::explain(self, action, trace);
     }
 
     fn absorbs(&self, old: &dyn Definition) -> bool {

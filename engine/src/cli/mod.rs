@@ -2,7 +2,9 @@
 
 #![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
+mod actions;
 mod check;
+mod explain;
 mod explain_code;
 mod graph;
 mod online;
@@ -62,6 +64,13 @@ enum Command {
     /// the topics are known, 1 if the file has errors or they cannot be looked at or made, 2 if the
     /// command line is wrong.
     Topics(topics::Arguments),
+    /// Show what the engine would decide about something that a client does, and by which rules.
+    ///
+    /// Asks the functions that the engine asks, and contacts nothing. A denial is an answer: exit
+    /// status 0; 1 if the file has errors or nothing listens for the client, 2 if the command line
+    /// is wrong.
+    #[command(subcommand_required = true)]
+    Explain(explain::Arguments),
     /// Explain the codes of problems, with a wrong and a right example; without a code, list all.
     ExplainCode(ExplainCode),
     /// Print the JSON Schema of zilla.yaml, for editors.
@@ -109,6 +118,8 @@ pub fn main(catalog: &Catalog) -> ExitCode {
     for name in ["start", "validate", "topics"] {
         command = command.mut_subcommand(name, |subcommand| subcommand.args(options.clone()));
     }
+    let actions = actions::Actions::new(catalog).commands();
+    let command = command.mut_subcommand("explain", |explain| explain.subcommands(actions));
     let matches = command.get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -127,6 +138,9 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         Command::Stop(arguments) => stop::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments, catalog),
         Command::ExplainCode(explain) => explain_code::print(&explain.codes, explain.format),
+        Command::Explain(arguments) => {
+            explain::run(&arguments, catalog, matches.subcommand_matches("explain"))
+        }
         Command::Graph(arguments) => graph::run(&arguments, catalog),
         Command::Version => {
             out(&format!("zilla version {}\n", env!("CARGO_PKG_VERSION")));

@@ -2,9 +2,11 @@
 
 mod check;
 mod diff;
+mod explain;
 mod forecast;
 mod plan;
 
 pub use diff::{Fate, diff};
+pub use explain::{Explanation, Visit, explain};
 pub use forecast::{Forecast, NodeForecast, Outcome};
 pub use plan::{Plan, PlanNode, build};

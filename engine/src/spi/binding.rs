@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{NodeConfig, NodeName, Problem, Problems, Span};
-use crate::spi::{CheckCx, Checkup, Entry, Links, PrepareCx, TopicNeed, WorkerCx};
+use crate::spi::{Action, CheckCx, Checkup, Entry, Links, PrepareCx, TopicNeed, Trace, WorkerCx};
 
 /// A boxed future of the control thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -100,6 +100,18 @@ pub trait Definition: Any + Send + Sync {
     fn check<'a>(&'a self, cx: &'a CheckCx<'a>) -> BoxFuture<'a, Checkup> {
         let _ = cx;
         Box::pin(std::future::ready(Checkup::default()))
+    }
+
+    /// Tells `trace` what it would decide about an action, by the functions that decide on its data
+    /// path. Pure. Says nothing of actions that it does not know.
+    fn explain(&self, action: &Action, trace: &mut Trace<'_>) {
+        let _ = (action, trace);
+    }
+
+    /// The bounds that the file puts on what it offers, as the type that its plane has for them:
+    /// for what exits to it to explain its own decisions.
+    fn bounds(&self) -> Option<Box<dyn Any>> {
+        None
     }
 
     /// Whether the running instances of `old` can take this definition without disturbing their

@@ -12,6 +12,10 @@ pub struct Catalog {
     pub bindings: &'static [&'static dyn BindingKind],
     /// What can be chosen for a whole run, by name.
     pub settings: &'static [Setting],
+    /// What clients do and what is decided of it, for `zilla explain` and `zilla test`: a JSON
+    /// object with `verbs`, the JSON Schema of the arguments of each, and `facts`, that of what is
+    /// expected of each fact. Verbs have `description`, arguments too; facts have a `title`.
+    pub actions: &'static str,
 }
 
 /// Something that the command line chooses for all bindings of a run: the option `--NAME` of

@@ -7,6 +7,7 @@
 mod binding;
 mod catalog;
 mod check;
+mod explain;
 mod link;
 mod plane;
 mod prepare;
@@ -19,6 +20,7 @@ pub use binding::{
 };
 pub use catalog::{Catalog, Setting};
 pub use check::{CheckCx, Checkup, Keeps, Purpose, TopicNeed, TopicReport, TopicState};
+pub use explain::{Action, Denial, Explained, Fact, Step, Trace, Verdict};
 pub use link::{Entry, Link, Links};
 pub use plane::Plane;
 pub use prepare::PrepareCx;

@@ -1,17 +1,19 @@
 //! The kind and the definition, as the engine sees them.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use engine::config::{ExitName, NodeConfig, NodeName, Problem, Problems};
 use engine::spi::{
-    Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, External, Links, Plane,
-    PrepareCx, Prepared, TopicNeed, WorkerCx, definition_as, prepared_as,
+    Action, Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, External, Links,
+    Plane, PrepareCx, Prepared, TopicNeed, Trace, WorkerCx, definition_as, prepared_as,
 };
 use kafka_plane::Kafka;
 use mqtt_plane::{Mqtt, MqttExit};
 use std::rc::Rc;
 
 use super::{mapping, topics};
+use crate::explain::explain;
 use crate::proxy::{Hub, MqttKafka, Shared};
 use crate::state::Mapping;
 
@@ -72,6 +74,15 @@ impl Definition for MqttKafkaDefinition {
 
     fn topics(&self) -> Vec<TopicNeed> {
         self.topics.clone()
+    }
+
+    fn explain(&self, action: &Action, trace: &mut Trace<'_>) {
+        explain(self, action, trace);
+    }
+
+    fn bounds(&self) -> Option<Box<dyn Any>> {
+        // What a record may hold is Kafka's to say.
+        Some(Box::new(self.mapping.limits(None)))
     }
 
     /// Topics, routes and exits: open sessions are moved to whatever changed.

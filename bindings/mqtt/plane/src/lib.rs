@@ -5,6 +5,7 @@
 //! out, by [`Session::poll_events`], so that a client that does not read costs nothing but the
 //! session's own bounded state. Everything here lives on one worker thread and is not `Send`.
 
+pub mod asked;
 mod delivery;
 mod filter;
 mod frames;

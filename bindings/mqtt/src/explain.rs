@@ -1,0 +1,225 @@
+//! What becomes of a CONNECT, a PUBLISH and a SUBSCRIBE, for people.
+//!
+//! The packet is encoded, and from there on goes the way that a client's goes: it is decoded, and
+//! decided by the functions of [`crate::state`].
+
+use engine::spi::{Action, Denial, Fact, Trace, Verdict};
+use mqtt_plane::asked::{
+    Asked, AskedFor, connect_denied, connection_ended, publish_denied, qos_of, subscription,
+    subscription_denied,
+};
+use mqtt_plane::{Closed, Limits, Publish, ReasonCode, Version};
+
+use crate::config::ServerConfig;
+use crate::state::{
+    self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Request, Terms, UNLIMITED, admit, stricter,
+};
+use crate::wire::{
+    Connect, Malformed, Packet, PublishExtras, User, WillView, decode, encode_connect,
+    encode_publish, encode_subscribe, header, set_packet_id,
+};
+
+/// Stands for the client identifier that the server would assign.
+const ASSIGNED: &str = "00000000-0000-4000-8000-000000000000";
+
+/// Tells what a server decides.
+pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<'_>) {
+    let Some(asked) = Asked::read(action) else { return };
+    let Some((terms, exit)) = connect(config, action, &asked, trace) else { return };
+    let action = &match asked.identity.client_id.as_str() {
+        "" => action.clone().with("client-id", ASSIGNED),
+        _ => action.clone(),
+    };
+    match &asked.request {
+        AskedFor::Connect => {
+            trace.fact("qos", Fact::Number(terms.maximum_qos as u64));
+            trace.fact("keep-alive", Fact::Number(terms.keep_alive.into()));
+            trace.fact("session-expiry", Fact::Number(terms.session_expiry.into()));
+            trace.fact("receive-maximum", Fact::Number(terms.receive_maximum.into()));
+            trace.pass(&config.exits[exit].name, action.clone());
+        }
+        AskedFor::Publish(message) => {
+            publish(config, action, &message.publish(), &terms, trace);
+        }
+        AskedFor::Subscribe { filter, qos } => {
+            let subscription = subscription(filter, *qos);
+            let mut bytes = Vec::new();
+            let user = User::NONE;
+            let encoded =
+                encode_subscribe(&mut bytes, terms.version, 1, None, user, &[subscription]);
+            let subscription = match encoded.map(|()| packet(terms.version, &bytes)) {
+                Ok(Ok(Packet::Subscribe(packet))) => packet.subscriptions().next(),
+                Ok(Err(malformed)) => return trace.deny("", ended(&malformed)),
+                Ok(Ok(_)) | Err(_) => return trace.deny("", too_long()),
+            };
+            let Some(subscription) = subscription else { return };
+            let mut decision = None;
+            let admitted = subscription.and_then(|subscription| {
+                let route = || {
+                    decision = decide(config, Request::Subscribe(filter), trace);
+                    decision.ok_or(NO_ROUTE.reason)
+                };
+                terms.admit_subscription(subscription.filter, subscription.qos, route)
+            });
+            match admitted {
+                Ok((decision, granted)) => {
+                    if granted < *qos {
+                        let why =
+                            format!("Maximum QoS {} in place of {}", granted as u8, *qos as u8);
+                        trace.step(Verdict::Taken, "", why);
+                    }
+                    let action = action.clone().with("qos", granted as u64);
+                    trace.pass(&config.exits[decision.exit].name, action);
+                }
+                Err(reason) => {
+                    let detail = refused_filter(reason, filter);
+                    trace.deny("", subscription_denied(reason, &detail));
+                }
+            }
+        }
+    }
+}
+
+/// Admits the client: the terms and the exit of its session.
+fn connect(
+    config: &ServerConfig,
+    action: &Action,
+    asked: &Asked,
+    trace: &mut Trace<'_>,
+) -> Option<(Terms, usize)> {
+    let will_topic = action.text("will-topic");
+    let connect = Connect {
+        keep_alive: action.number("keep-alive").unwrap_or(60),
+        user_name: asked.identity.user_name.as_deref(),
+        will: will_topic
+            .as_deref()
+            .map(|topic| WillView::new(topic, b"", qos_of(action, "will-qos"), false)),
+        ..Connect::new(asked.version, &asked.identity.client_id)
+    };
+    let mut connect = connect;
+    connect.properties.session_expiry = action.number("session-expiry").unwrap_or_default();
+    let mut bytes = Vec::new();
+    let decoded = encode_connect(&mut bytes, &connect).map(|()| packet(asked.version, &bytes));
+    let connect = match decoded {
+        Ok(Ok(Packet::Connect(connect))) => connect,
+        Ok(Err(malformed)) => {
+            trace.deny("", connect_denied(malformed.reason, malformed.detail));
+            return None;
+        }
+        Ok(Ok(_)) | Err(_) => {
+            trace.deny("", too_long());
+            return None;
+        }
+    };
+    let exits = config.exits.iter().filter_map(|exit| trace.bounds::<Limits>(&exit.name));
+    let limits = exits.fold(UNLIMITED, stricter);
+    let terms = match admit(&connect, config.versions, limits) {
+        Ok(terms) => terms,
+        Err(Closed { reason, detail }) => {
+            let rule = match reason {
+                ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => "/options/versions",
+                _ => "",
+            };
+            trace.deny(rule, connect_denied(reason, detail));
+            return None;
+        }
+    };
+    let client_id = if connect.client_id.is_empty() { ASSIGNED } else { connect.client_id };
+    let Some(session) = decide(config, Request::Session(client_id), trace) else {
+        trace.deny("", connect_denied(NO_ROUTE.reason, NO_ROUTE.detail));
+        return None;
+    };
+    if let Some(will) = &connect.will
+        && decide(config, Request::Publish(will.topic), trace).is_none()
+    {
+        trace.deny("", connect_denied(NO_WILL_ROUTE.reason, NO_WILL_ROUTE.detail));
+        return None;
+    }
+    Some((terms, session.exit))
+}
+
+fn publish(
+    config: &ServerConfig,
+    action: &Action,
+    publish: &Publish<'_>,
+    terms: &Terms,
+    trace: &mut Trace<'_>,
+) {
+    let mut bytes = Vec::new();
+    let at = encode_publish(&mut bytes, terms.version, publish, &PublishExtras::of(publish));
+    let Ok(at) = at else { return trace.deny("", too_long()) };
+    set_packet_id(&mut bytes, at, 1);
+    let packet = match packet(terms.version, &bytes) {
+        Ok(Packet::Publish(packet)) => packet,
+        Ok(_) => return,
+        Err(malformed) => return trace.deny("", ended(&malformed)),
+    };
+    if let Err(Closed { reason, detail }) = terms.admit_publish(packet.qos) {
+        return trace.deny("", connection_ended(reason, detail));
+    }
+    match decide(config, Request::Publish(packet.topic), trace) {
+        Some(decision) => trace.pass(&config.exits[decision.exit].name, action.clone()),
+        None => {
+            let detail = format!("no route takes publishes to `{}`", packet.topic);
+            trace.deny("", publish_denied(NO_ROUTE.reason, &detail, packet.qos));
+        }
+    }
+}
+
+/// Asks the routes, and tells what each says.
+fn decide(config: &ServerConfig, request: Request<'_>, trace: &mut Trace<'_>) -> Option<Decision> {
+    let routes = trace.node().routes().len();
+    let (what, list) = match request {
+        Request::Session(ASSIGNED) => ("a client with an assigned id".to_owned(), "session"),
+        Request::Session(client_id) => (format!("client `{client_id}`"), "session"),
+        Request::Publish(topic) => (format!("publish to `{topic}`"), "publish"),
+        Request::Subscribe(filter) => (format!("subscription to `{filter}`"), "subscribe"),
+    };
+    config.routes.decide(request, |index, verdict| {
+        // The binding's own exit comes behind its routes.
+        let rule = if index < routes { format!("/routes/{index}") } else { "/exit".to_owned() };
+        match verdict {
+            state::Verdict::Taken(None) => trace.step(Verdict::Taken, rule, what.clone()),
+            state::Verdict::Taken(Some(Item { condition, pattern })) => {
+                let rule = match pattern {
+                    Some(pattern) => format!("{rule}/when/{condition}/{list}/{pattern}"),
+                    None => format!("{rule}/when/{condition}"),
+                };
+                trace.step(Verdict::Taken, rule, what.clone());
+            }
+            state::Verdict::Unmatched => {
+                trace.step(Verdict::Skipped, rule, format!("no `{list}` takes {what}"));
+            }
+        }
+    })
+}
+
+/// Reads the one packet of `bytes`, as it is read from a client.
+fn packet(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
+    match header(bytes)? {
+        Some(header) => decode(version, header, bytes),
+        None => Err(Malformed {
+            reason: ReasonCode::MALFORMED_PACKET,
+            detail: "packet ends within its header",
+        }),
+    }
+}
+
+fn ended(malformed: &Malformed) -> Denial {
+    connection_ended(malformed.reason, malformed.detail)
+}
+
+/// Nobody can send it.
+fn too_long() -> Denial {
+    connection_ended(ReasonCode::MALFORMED_PACKET, "a text of more than 65,535 bytes")
+}
+
+fn refused_filter(reason: ReasonCode, filter: &str) -> String {
+    match reason {
+        ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED => {
+            "shared subscriptions are not supported".to_owned()
+        }
+        ReasonCode::TOPIC_FILTER_INVALID => format!("`{filter}` is not a topic filter"),
+        _ => format!("no route takes subscriptions to `{filter}`"),
+    }
+}

@@ -1,0 +1,77 @@
+//! `zilla explain`.
+
+#![expect(clippy::print_stderr, reason = "this is what talks to a person")]
+
+mod json;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use crate::cli::actions::Actions;
+use crate::cli::check::Checker;
+use crate::cli::out;
+use crate::config::{Allowances, Source};
+use crate::graph::explain;
+use crate::spi::Catalog;
+
+/// How a decision is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a person: rule by rule, then what comes of it.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The arguments of `zilla explain`, beside those of the action.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", global = true)]
+    config: PathBuf,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    format: Format,
+}
+
+pub(super) fn run(
+    arguments: &Arguments,
+    catalog: &Catalog,
+    matches: Option<&ArgMatches>,
+) -> ExitCode {
+    let Some((verb, matches)) = matches.and_then(ArgMatches::subcommand) else {
+        return ExitCode::from(2);
+    };
+    let actions = Actions::new(catalog);
+    let action = actions.action(verb, matches);
+    let source = match Source::open(&arguments.config) {
+        Ok(source) => source,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let checked = Checker::new(catalog, Allowances::default()).check(source);
+    let Some((config, plan)) = &checked.plan else {
+        eprint!("{}", checked.problems.render());
+        eprintln!("zilla: the configuration has errors; it decides nothing");
+        return ExitCode::FAILURE;
+    };
+    let explanation = match explain(plan, config, &action) {
+        Ok(explanation) => explanation,
+        Err(why) => {
+            eprintln!("zilla: {}", checked.environment.redact(&checked.source, &why));
+            return ExitCode::FAILURE;
+        }
+    };
+    let shown = |text: &str| checked.environment.redact(&checked.source, text);
+    out(&match arguments.format {
+        Format::Text => text::render(&action, &explanation, &actions, &shown),
+        Format::Json => json::render(&action, &explanation, &shown),
+    });
+    ExitCode::SUCCESS
+}
