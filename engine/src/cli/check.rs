@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::online::Online;
 use crate::config::{
-    Allowances, Config, Problem, Problems, ProcessEnvironment, RecordingEnvironment, Schema,
-    Source, load,
+    Allowances, Config, Problems, ProcessEnvironment, RecordingEnvironment, Schema, Source, load,
 };
 use crate::graph::{Plan, build};
 use crate::spi::{Catalog, TopicReport};
@@ -23,18 +22,6 @@ pub(super) struct Checked {
     pub(super) environment: RecordingEnvironment<'static>,
     /// The codes that the command line allowed and that were there.
     pub(super) allowed: BTreeSet<&'static str>,
-}
-
-impl Checked {
-    /// A file that has only this problem.
-    pub(super) fn unreadable(problem: Problem) -> Self {
-        let source = problem.span().source().clone();
-        let mut problems = Problems::default();
-        problems.push(problem);
-        let environment = RecordingEnvironment::new(&ProcessEnvironment);
-        let (topics, allowed) = (Vec::new(), BTreeSet::new());
-        Self { source, problems, plan: None, topics, environment, allowed }
-    }
 }
 
 /// Checks files one after the other.

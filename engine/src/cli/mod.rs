@@ -10,6 +10,7 @@ mod graph;
 mod online;
 mod plan;
 mod properties;
+mod report;
 mod start;
 mod status;
 mod stop;

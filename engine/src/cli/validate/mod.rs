@@ -3,10 +3,6 @@
 #![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
 mod files;
-mod github;
-mod json;
-mod junit;
-mod sarif;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -18,26 +14,11 @@ use clap::ArgMatches;
 
 use crate::cli::check::{Checked, Checker};
 use crate::cli::online::{self, Online};
+use crate::cli::report::{File, Format, Report};
 use crate::cli::{counted, out};
 use crate::config::codes::{self, Code};
-use crate::config::{Allowances, Problem, Severity, suggest};
+use crate::config::{Allowances, Severity, suggest};
 use crate::spi::{Catalog, Purpose};
-
-/// How problems are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For a person: the line, a marker, what to do.
-    #[default]
-    Text,
-    /// One JSON document. Columns count characters.
-    Json,
-    /// SARIF 2.1.0, for code scanning. Columns count UTF-16 units, as the document says.
-    Sarif,
-    /// JUnit XML: a test suite a file, a test case a problem.
-    Junit,
-    /// Commands of a GitHub workflow, which annotate the lines.
-    Github,
-}
 
 /// The arguments of `zilla validate`.
 #[derive(Debug, clap::Args)]
@@ -85,23 +66,6 @@ fn warning(id: &str) -> Result<&'static Code, String> {
     }
 }
 
-/// What was found in all files.
-struct Report {
-    files: Vec<Checked>,
-    denies_warnings: bool,
-}
-
-impl Report {
-    fn count(&self, severity: Severity) -> usize {
-        self.files.iter().map(|file| file.problems.count(severity)).sum()
-    }
-
-    /// Whether a problem makes the check fail.
-    fn is_failure(&self, problem: &Problem) -> bool {
-        self.denies_warnings || problem.severity() == Severity::Error
-    }
-}
-
 pub(super) fn run(
     arguments: Arguments,
     catalog: &Catalog,
@@ -123,12 +87,21 @@ pub(super) fn run(
     if arguments.online {
         checker = checker.online(Online { purpose: Purpose::Problems, timeout: arguments.timeout });
     }
-    let mut report = Report { files: Vec::new(), denies_warnings: arguments.deny_warnings };
+    let mut report = Report {
+        title: "zilla validate",
+        files: Vec::new(),
+        denies_warnings: arguments.deny_warnings,
+    };
+    let mut used: BTreeSet<&'static str> = BTreeSet::new();
     let mut has_all = true;
     for found in files::find(&paths) {
         match found {
-            files::Found::File(source) => report.files.push(checker.check(source)),
-            files::Found::Unreadable(problem) => report.files.push(Checked::unreadable(problem)),
+            files::Found::File(source) => {
+                let Checked { source, problems, allowed, .. } = checker.check(source);
+                used.extend(allowed);
+                report.files.push(File { source, problems, tests: Vec::new() });
+            }
+            files::Found::Unreadable(problem) => report.files.push(File::unreadable(problem)),
             files::Found::Skipped(path, why) => {
                 eprintln!("zilla: skipped {}: {why}", path.display());
             }
@@ -138,17 +111,10 @@ pub(super) fn run(
             }
         }
     }
-    let used: BTreeSet<_> = report.files.iter().flat_map(|file| &file.allowed).copied().collect();
     for code in allowed.difference(&used) {
         eprintln!("zilla: --allow {code} allowed nothing");
     }
-    out(&match arguments.format {
-        Format::Text => report.files.iter().map(|file| file.problems.render()).collect(),
-        Format::Json => json::render(&report),
-        Format::Sarif => sarif::render(&report),
-        Format::Junit => junit::render(&report),
-        Format::Github => github::render(&report),
-    });
+    out(&report.render(arguments.format));
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     if std::io::stderr().is_terminal() {
         let files = counted(report.files.len(), "file");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::validate::Report;
+use crate::cli::report::Report;
 use crate::config::codes::{Code, Example};
 use crate::config::{Problem, Severity, Span};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::validate::Report;
+use crate::cli::report::Report;
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::validate::Report;
+use crate::cli::report::Report;
 use crate::config::{Problem, Severity, Span};
 
 pub(super) fn render(report: &Report) -> String {

@@ -1,24 +1,38 @@
-//! Problems as JUnit XML: a test suite a file, a test case a problem. A file without problems has
-//! one case that passes, so that it is seen.
+//! Problems as JUnit XML: a test suite a file, a test case a problem, and one a test that has none.
+//! A file without either has one case that passes, so that it is seen.
 
 use std::fmt::Write as _;
 
-use crate::cli::validate::Report;
+use crate::cli::report::{Report, Test};
 use crate::config::Problem;
 
 pub(super) fn render(report: &Report) -> String {
     let mut suites = String::new();
     let (mut tests, mut failures) = (0, 0);
     for file in &report.files {
+        let name = escaped(file.source.name());
         let mut cases = String::new();
         let (mut own, mut failed) = (0, 0);
         for problem in file.problems.sorted() {
             own += 1;
             let is_failure = report.is_failure(problem);
             failed += usize::from(is_failure);
-            case(&mut cases, problem, is_failure);
+            let test = file.tests.iter().find(|test| test.has(problem));
+            case(&mut cases, problem, is_failure, test);
         }
-        let name = escaped(file.source.name());
+        for test in &file.tests {
+            if file.problems.iter().any(|problem| test.has(problem)) {
+                continue;
+            }
+            own += 1;
+            let (test, line) = (escaped(&test.name), test.span.line());
+            // Writing to a string does not fail.
+            writeln!(
+                cases,
+                "    <testcase classname=\"{name}\" name=\"{test}\" file=\"{name}\" line=\"{line}\"/>"
+            )
+            .ok();
+        }
         if own == 0 {
             own = 1;
             // Writing to a string does not fail.
@@ -37,20 +51,22 @@ pub(super) fn render(report: &Report) -> String {
         tests += own;
         failures += failed;
     }
+    let title = report.title;
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"zilla validate\" \
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{title}\" \
          tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"0\">\n{suites}</testsuites>\n"
     )
 }
 
-fn case(cases: &mut String, problem: &Problem, is_failure: bool) {
+fn case(cases: &mut String, problem: &Problem, is_failure: bool, test: Option<&Test>) {
     let span = problem.span();
     let (code, name) = (problem.code(), escaped(span.file()));
     let (line, column) = (span.line(), span.column());
     let message = escaped(problem.message());
     let text = escaped(&problem.to_string());
+    let of_test = test.map(|test| format!("{}: ", escaped(&test.name))).unwrap_or_default();
     let open = format!(
-        "    <testcase classname=\"{name}\" name=\"{code} at {line}:{column}: {message}\" \
+        "    <testcase classname=\"{name}\" name=\"{of_test}{code} at {line}:{column}: {message}\" \
          file=\"{name}\" line=\"{line}\">"
     );
     // Writing to a string does not fail.
