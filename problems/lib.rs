@@ -4,7 +4,7 @@
 //! A problem is made from one of these constants, and only this crate makes them: a code that is
 //! not listed here cannot be used. `zilla explain-code` and `docs/problems.md` print the list.
 //! E01xx is syntax, E02xx the schema, E03xx names, E04xx planes, E05xx what the machine does not
-//! give, E06xx Kafka; W is a warning. A code keeps its meaning for good; a new meaning has a new
+//! give, E06xx Kafka, E07xx tests of a configuration; W is a warning. A code keeps its meaning for good; a new meaning has a new
 //! code.
 
 #[macro_use]
@@ -19,6 +19,7 @@ mod mapping;
 mod names;
 mod schema;
 mod syntax;
+mod tests;
 mod warnings;
 
 pub use entry::{Code, Example};
@@ -29,11 +30,12 @@ pub use mapping::*;
 pub use names::*;
 pub use schema::*;
 pub use syntax::*;
+pub use tests::*;
 pub use warnings::*;
 
 /// All codes, by group.
 const GROUPS: &[&[&Code]] =
-    &[SYNTAX, EXPRESSIONS, SCHEMA, MAPPING, NAMES, MACHINE, KAFKA, WARNINGS];
+    &[SYNTAX, EXPRESSIONS, SCHEMA, MAPPING, NAMES, MACHINE, KAFKA, TESTS, WARNINGS];
 
 /// All codes, in order.
 #[must_use]

@@ -80,3 +80,5 @@ pub const PARTS: &[Part] = &[
 ];
 /// What clients do, and what is decided of it: `verbs` and `facts`.
 pub const ACTIONS: &str = include_str!("actions.json");
+/// The schema of tests of a configuration, without what [`ACTIONS`] says.
+pub const TEST: &str = include_str!("engine.test.schema.json");

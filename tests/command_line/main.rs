@@ -10,4 +10,5 @@ mod plan;
 mod program;
 mod start;
 mod stop;
+mod test_files;
 mod validate;

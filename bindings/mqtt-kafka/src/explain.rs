@@ -146,7 +146,8 @@ fn tell(
     match verdict {
         state::Verdict::Taken { pattern, target } => {
             let at = pattern.map_or_else(|| rule.clone(), |pattern| place(pattern, trace));
-            trace.step(Verdict::Taken, at, format!("`{what}`"));
+            let asked = if list == "publish" { "publish" } else { "subscription" };
+            trace.step(Verdict::Taken, at, format!("{asked} to `{what}`"));
             let named = mapping.routes.get(index).is_some_and(|route| route.messages.is_some());
             let rule = if named { format!("{rule}/with/messages") } else { MESSAGES.to_owned() };
             trace.step(Verdict::Taken, rule, format!("Kafka topic {}", target.topic));

@@ -69,6 +69,29 @@ impl Actions {
         }
         Action::new(verb, arguments)
     }
+
+    /// The schema of tests: that of the engine, with an action a verb and what is expected of each
+    /// fact.
+    pub(super) fn test_schema(&self) -> Result<Value, String> {
+        let schema = serde_json::from_str::<Value>(schema::TEST);
+        let mut schema = schema.map_err(|error| format!("tests: {error}"))?;
+        let verbs: Vec<&String> = self.verbs().map(|(verb, _)| verb).collect();
+        let one = |verb: &String| Value::Array(vec![verb.clone().into()]);
+        let branches = verbs.iter().map(|verb| Value::from_iter([("required", one(verb))]));
+        schema["$defs"]["test"]["oneOf"] = branches.collect();
+        for (verb, arguments) in self.verbs() {
+            schema["$defs"]["test"]["properties"][verb] = arguments.clone();
+        }
+        let facts = self.0.get("facts").and_then(Value::as_object).into_iter().flatten();
+        for (fact, value) in facts {
+            schema["$defs"]["expect"]["properties"][fact] = value.clone();
+        }
+        let shared = self.0.get("$defs").and_then(Value::as_object).into_iter().flatten();
+        for (name, value) in shared {
+            schema["$defs"][name] = value.clone();
+        }
+        Ok(schema)
+    }
 }
 
 /// An argument of the type that its schema says.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::cli::online::Online;
 use crate::config::{
-    Allowances, Config, Problems, ProcessEnvironment, RecordingEnvironment, Schema, Source, load,
+    Allowances, Config, Environment, Problems, ProcessEnvironment, RecordingEnvironment, Schema,
+    Source, load,
 };
 use crate::graph::{Plan, build};
 use crate::spi::{Catalog, TopicReport};
 
 /// A file that was checked.
-pub(super) struct Checked {
+pub(super) struct Checked<'e> {
     pub(super) source: Source,
     /// No value of the environment is in them.
     pub(super) problems: Problems,
@@ -19,7 +20,7 @@ pub(super) struct Checked {
     /// The topics that it needs, where what is outside was looked at.
     pub(super) topics: Vec<TopicReport>,
     /// What was taken of the environment.
-    pub(super) environment: RecordingEnvironment<'static>,
+    pub(super) environment: RecordingEnvironment<'e>,
     /// The codes that the command line allowed and that were there.
     pub(super) allowed: BTreeSet<&'static str>,
 }
@@ -44,8 +45,13 @@ impl<'c> Checker<'c> {
         self
     }
 
-    pub(super) fn check(&self, source: Source) -> Checked {
-        let environment = RecordingEnvironment::new(&ProcessEnvironment);
+    pub(super) fn check(&self, source: Source) -> Checked<'static> {
+        self.check_in(source, &ProcessEnvironment)
+    }
+
+    /// The same in another environment than the process's.
+    pub(super) fn check_in<'e>(&self, source: Source, within: &'e dyn Environment) -> Checked<'e> {
+        let environment = RecordingEnvironment::new(within);
         let mut problems = Problems::default();
         let config = load(&source, &self.schema, &environment, &mut problems);
         let plan = config.and_then(|config| {

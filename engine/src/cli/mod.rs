@@ -14,6 +14,7 @@ mod report;
 mod start;
 mod status;
 mod stop;
+mod test;
 mod topics;
 mod validate;
 mod words;
@@ -51,6 +52,12 @@ enum Command {
     /// Prints every problem with its place. Exit status: 0 without errors, 1 with errors (or with
     /// warnings, where --deny-warnings is given), 2 if the command line is wrong.
     Validate(validate::Arguments),
+    /// Run the tests of configurations: *.test.yaml files beside them.
+    ///
+    /// Each test is something that a client does, and what is expected to be decided of it; what
+    /// differs is a problem with its place. Exit status: 0 where all is as expected, 1 where it is
+    /// not, 2 if the command line is wrong or there is no test.
+    Test(test::Arguments),
     /// Show what a changed file would do: to each binding, and to connections.
     ///
     /// Takes the difference that a reload takes. Exit status: 0 nothing changes, 3 something
@@ -75,7 +82,11 @@ enum Command {
     /// Explain the codes of problems, with a wrong and a right example; without a code, list all.
     ExplainCode(ExplainCode),
     /// Print the JSON Schema of zilla.yaml, for editors.
-    Schema,
+    Schema {
+        /// That of the files that `zilla test` runs.
+        #[arg(long)]
+        test: bool,
+    },
     /// Print the version.
     Version,
 }
@@ -147,14 +158,22 @@ pub fn main(catalog: &Catalog) -> ExitCode {
             out(&format!("zilla version {}\n", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
         }
-        Command::Schema => schema(catalog),
+        Command::Schema { test } => schema(catalog, test),
+        Command::Test(arguments) => test::run(&arguments, catalog),
         Command::Status(show) => status::print(&show.config, show.format),
     }
 }
 
-fn schema(catalog: &Catalog) -> ExitCode {
-    let merged = Schema::compose(&catalog.fragments()).merged();
-    match serde_json::to_string_pretty(&merged) {
+fn schema(catalog: &Catalog, of_tests: bool) -> ExitCode {
+    let merged = if of_tests {
+        actions::Actions::new(catalog).test_schema()
+    } else {
+        Ok(Schema::compose(&catalog.fragments()).merged())
+    };
+    let printed = merged.and_then(|merged| {
+        serde_json::to_string_pretty(&merged).map_err(|error| error.to_string())
+    });
+    match printed {
         Ok(text) => {
             out(&format!("{text}\n"));
             ExitCode::SUCCESS

@@ -4,6 +4,7 @@
 mod expr;
 mod load;
 mod node;
+mod plain;
 mod problem;
 mod schema;
 mod source;
@@ -13,6 +14,7 @@ mod watch;
 pub use expr::{Environment, ProcessEnvironment};
 pub use load::load;
 pub use node::{Config, ExitName, Namespace, NodeConfig, NodeName, RouteConfig};
+pub use plain::{Plain, load_plain};
 pub use problem::{Allowances, Problem, Problems, RecordingEnvironment, Severity, codes, suggest};
 pub use schema::{Fragment, Schema, State};
 pub use source::{Position, Source, Span};

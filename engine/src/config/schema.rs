@@ -70,14 +70,18 @@ impl Schema {
         Self::compose_on(schema::ENGINE, &fragments)
     }
 
+    /// Compiles a schema that is whole, of a file that is no configuration.
+    #[must_use]
+    pub fn whole(merged: Value) -> Self {
+        let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
+        let validator = options.build(&merged);
+        let validator = validator.map(Box::new).map_err(|error| error.to_string());
+        Self { merged, validator }
+    }
+
     fn compose_on(base: &str, fragments: &[Fragment]) -> Self {
         match compose::merge(base, fragments) {
-            Ok(merged) => {
-                let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
-                let validator = options.build(&merged);
-                let validator = validator.map(Box::new).map_err(|error| error.to_string());
-                Self { merged, validator }
-            }
+            Ok(merged) => Self::whole(merged),
             Err(error) => Self { merged: Value::Bool(false), validator: Err(error) },
         }
     }
