@@ -1,9 +1,11 @@
 //! kind `server`: one task a connection, from the bytes of a client to the sessions of the exits.
 
+mod acknowledge;
 mod connack;
 mod connect;
 mod connection;
 mod counters;
+mod deliver;
 mod inbound;
 mod linger;
 mod node;

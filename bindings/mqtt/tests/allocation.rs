@@ -13,9 +13,9 @@ use engine::bytes::{Conn, ConnMeta};
 use engine::spi::WorkerCx;
 use mqtt::wire::{Connect, Packet, PublishExtras, decode, encode_connect, encode_publish, header};
 use mqtt_plane::{
-    Appetite, Cause, Closed, Delivery, Event, Frames, Limits, Messages, MqttExit, Position,
-    Publish, PublishProperties, Qos, ReasonCode, Session, SessionBegin, Stage, Subscription,
-    Ticket, Version,
+    Appetite, Cause, Closed, Delivery, Event, Frames, Keep, Limits, Messages, MqttExit, Opened,
+    Position, Publish, PublishProperties, Qos, ReasonCode, Session, SessionBegin, Stage,
+    Subscription, Ticket, Version,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -68,8 +68,8 @@ impl MqttExit for Exit {
         }
     }
 
-    fn open(&self, _: SessionBegin<'_>) -> Result<Box<dyn Session>, Closed> {
-        Ok(Box::new(ExitSession(Rc::clone(&self.0))))
+    fn open(&self, _: SessionBegin<'_>) -> Result<Opened, Closed> {
+        Ok(Opened::new(Box::new(ExitSession(Rc::clone(&self.0)))))
     }
 }
 
@@ -116,7 +116,7 @@ impl Session for ExitSession {
 
     fn acknowledge(&mut self, _: Position, _: Stage) {}
 
-    fn close(&mut self, _: Cause) {}
+    fn close(&mut self, _: Cause, _: Option<Keep>) {}
 }
 
 /// A run of messages as a worker receives it.

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use engine::spi::{Definition, Links, Node, Prepared, Retire, WorkerCx, definition_as};
 use mqtt_plane::{
-    Appetite, Cause, Closed, Event, Limits, MqttExit, Position, Publish, ReasonCode, Session,
-    SessionBegin, Stage, Subscription, Ticket, Will,
+    Appetite, Cause, Closed, Event, Keep, Limits, MqttExit, Opened, Position, Publish, ReasonCode,
+    Session, SessionBegin, Stage, Subscription, Ticket, Will,
 };
 
 use super::hub::Hub;
@@ -23,7 +23,7 @@ impl MqttExit for MqttKafka {
         self.0.limits()
     }
 
-    fn open(&self, begin: SessionBegin<'_>) -> Result<Box<dyn Session>, Closed> {
+    fn open(&self, begin: SessionBegin<'_>) -> Result<Opened, Closed> {
         if let Some(reason) = self.0.refusal.get() {
             return Err(Closed { reason, detail: "the binding is being shut down" });
         }
@@ -32,7 +32,8 @@ impl MqttExit for MqttKafka {
             return Err(Closed { reason: ReasonCode::SERVER_UNAVAILABLE, detail });
         }
         let member = self.0.enter(&begin);
-        Ok(Box::new(ClientSession { member, will: begin.will.map(Box::new), is_closed: false }))
+        let will = begin.will.map(Box::new);
+        Ok(Opened::new(Box::new(ClientSession { member, will, is_closed: false })))
     }
 }
 
@@ -102,7 +103,7 @@ impl Session for ClientSession {
     /// [MQTT-4.4.0-1], so that there is nothing to note.
     fn acknowledge(&mut self, _: Position, _: Stage) {}
 
-    fn close(&mut self, cause: Cause) {
+    fn close(&mut self, cause: Cause, _: Option<Keep>) {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
         }
@@ -116,6 +117,6 @@ impl Session for ClientSession {
 
 impl Drop for ClientSession {
     fn drop(&mut self) {
-        self.close(Cause::Abnormal);
+        self.close(Cause::Abnormal, None);
     }
 }

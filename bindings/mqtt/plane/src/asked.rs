@@ -168,8 +168,9 @@ pub fn publish_denied(reason: ReasonCode, detail: &str, qos: Qos) -> Denial {
         let silence = "no answer, as to every QoS 0: the message is dropped".to_owned();
         return denial(reason, detail, silence.clone(), silence);
     }
-    let v311 = "PUBACK, which has no code: the message is dropped".to_owned();
-    denial(reason, detail, format!("PUBACK 0x{:02X}", reason.0), v311)
+    let packet = if qos == Qos::ExactlyOnce { "PUBREC" } else { "PUBACK" };
+    let v311 = format!("{packet}, which has no code: the message is dropped");
+    denial(reason, detail, format!("{packet} 0x{:02X}", reason.0), v311)
 }
 
 /// A subscription is refused.

@@ -22,5 +22,6 @@ pub use publish::{
 };
 pub use reason::ReasonCode;
 pub use session::{
-    Appetite, Cause, Closed, Event, Limits, Mqtt, MqttExit, Session, SessionBegin, Stage, Ticket,
+    Appetite, Cause, Closed, Event, Keep, Limits, Mqtt, MqttExit, OpenDelivery, Opened, Session,
+    SessionBegin, Stage, Ticket, Unfinished,
 };

@@ -63,11 +63,70 @@ pub trait MqttExit {
     /// The bounds in force. Called at CONNECT.
     fn limits(&self) -> Limits;
 
-    /// Opens a session. Called once for each admitted CONNECT, before CONNACK.
+    /// Opens a session. Called once for each admitted CONNECT, before CONNACK. With Clean Start a
+    /// session that is kept for the client ends first [MQTT-3.1.2-4]; without, it goes on
+    /// [MQTT-3.1.2-5].
     ///
     /// # Errors
     /// Where the exit cannot serve at present, with the code for CONNACK.
-    fn open(&self, begin: SessionBegin<'_>) -> Result<Box<dyn Session>, Closed>;
+    fn open(&self, begin: SessionBegin<'_>) -> Result<Opened, Closed>;
+
+    /// Whether a session of this client is kept that an earlier connection left.
+    fn keeps(&self, client_id: &str) -> bool {
+        let _ = client_id;
+        false
+    }
+}
+
+/// A session that was opened.
+pub struct Opened {
+    /// The session.
+    pub session: Box<dyn Session>,
+    /// What an earlier connection left unfinished, where its session goes on: Session Present.
+    pub resumed: Option<Unfinished>,
+}
+
+impl Opened {
+    /// A session that begins.
+    #[must_use]
+    pub fn new(session: Box<dyn Session>) -> Self {
+        Self { session, resumed: None }
+    }
+}
+
+/// The QoS 1 and QoS 2 flows of a session that are not complete: what a connection leaves to the
+/// next one of its client (section 4.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Messages on their way to the client: first those that it has not acknowledged, in the order
+    /// in which they were sent, then those that it has received, in the order of their PUBRECs.
+    pub deliveries: Vec<OpenDelivery>,
+    /// The packet identifiers of QoS 2 publishes that the exit has and the client has not released.
+    pub received: Vec<u16>,
+}
+
+/// A message on its way to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenDelivery {
+    /// Its packet identifier.
+    pub packet_id: u16,
+    /// Where it lies.
+    pub position: Position,
+    /// The QoS it was delivered with, 1 or 2.
+    pub qos: Qos,
+    /// The RETAIN flag it was delivered with.
+    pub retain: bool,
+    /// Whether the client has sent PUBREC: only PUBREL and PUBCOMP are left then.
+    pub is_received: bool,
+}
+
+/// How a session outlives its connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Session Expiry Interval, seconds, not 0; [`u32::MAX`]: it does not expire.
+    pub expiry: u32,
+    /// What the connection leaves unfinished on this exit.
+    pub unfinished: Unfinished,
 }
 
 /// How much the caller can take at this moment.
@@ -106,6 +165,20 @@ pub enum Event {
     },
     /// A message for the client.
     Deliver(Delivery),
+    /// A message that an earlier connection sent and that the client has not acknowledged: to be
+    /// sent again under its packet identifier [MQTT-4.4.0-1]. All of a session come in their order,
+    /// before other deliveries, and count in [`Appetite::in_flight`] as those do.
+    Redeliver {
+        /// The identifier.
+        packet_id: u16,
+        /// The message, with the QoS and the RETAIN flag that it had.
+        delivery: Delivery,
+    },
+    /// The exit no longer has a message that would have to be sent again.
+    Gone {
+        /// The identifier that it was sent with.
+        packet_id: u16,
+    },
 }
 
 /// How far a QoS 1 or QoS 2 delivery has come.
@@ -117,7 +190,7 @@ pub enum Stage {
     Completed,
 }
 
-/// Why a session ends.
+/// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// DISCONNECT 0x00: the will is discarded [MQTT-3.1.2-8].
@@ -134,7 +207,7 @@ pub enum Cause {
 /// A reload reaches a session through the exit that it was opened on: the exit moves it to the new
 /// configuration, or ends it by an error from [`Session::poll_events`].
 ///
-/// Dropping it without [`Session::close`] counts as [`Cause::Abnormal`].
+/// Dropping it without [`Session::close`] counts as [`Cause::Abnormal`], and nothing is kept.
 pub trait Session {
     /// Whether the exit takes another publish: the whole of inbound back-pressure. While pending,
     /// the caller stops reading the client's socket.
@@ -172,6 +245,7 @@ pub trait Session {
     /// The client has acknowledged a QoS 1 or QoS 2 delivery.
     fn acknowledge(&mut self, position: Position, stage: Stage);
 
-    /// Ends the session. Called once, last.
-    fn close(&mut self, cause: Cause);
+    /// The connection has ended. Called once, last. The session ends with it, or is kept for a
+    /// later connection, of which [`MqttExit::keeps`] and [`MqttExit::open`] tell.
+    fn close(&mut self, cause: Cause, keep: Option<Keep>);
 }

@@ -11,16 +11,18 @@ use super::node::Server;
 use crate::state::Terms;
 use crate::wire::{Connack, ConnackProperties, Connect, TooLong, encode_connack};
 
-/// [MQTT-3.1.4-5]; Session Present is 0: no session outlives its connection [MQTT-3.2.2-3].
+/// [MQTT-3.1.4-5]
 pub(super) fn write_connack(
     out: &mut Vec<u8>,
     connect: &Connect<'_>,
     terms: &Terms,
     client_id: &str,
+    session_present: bool,
 ) -> Result<(), TooLong> {
     let is_expiry_ours = terms.session_expiry != terms.session_expiry_asked;
     let connack = Connack {
-        session_present: false,
+        // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
+        session_present,
         reason: ReasonCode::SUCCESS,
         properties: ConnackProperties {
             session_expiry: is_expiry_ours.then_some(terms.session_expiry),

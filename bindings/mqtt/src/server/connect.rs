@@ -177,7 +177,7 @@ async fn open(
     };
     let will_exit = will_route.map(|decision| decision.exit);
     let mut outbound = server.cx.pool().take();
-    let written = write_connack(&mut outbound, &connect, &terms, &client_id);
+    let written = write_connack(&mut outbound, &connect, &terms, &client_id, false);
     if written.is_err() || outbound.len() > limit as usize {
         // [MQTT-3.1.2-24]
         return Err(Refused::Silently("Maximum Packet Size of the client is below a CONNACK"));
@@ -205,9 +205,14 @@ async fn open(
         let will = will.take_if(|_| will_exit == Some(exit));
         if let Err(closed) = sessions.open(&table, exit, will) {
             // Those that were opened have not begun for the client.
-            sessions.close(mqtt_plane::Cause::Normal);
+            sessions.close(mqtt_plane::Cause::Normal, |_| None);
             return Err(refused(closed));
         }
+    }
+    if sessions.is_resumed() {
+        outbound.clear();
+        // It fits as well as the one before did.
+        write_connack(&mut outbound, &connect, &terms, &client_id, true).ok();
     }
     registration.heard.set(server.tick());
     registration.patience.set(patience(terms.keep_alive));

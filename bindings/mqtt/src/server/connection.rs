@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use engine::bytes::{Buffer, Ended, Io};
-use mqtt_plane::{Cause, Closed, ReasonCode, Version};
+use mqtt_plane::{Cause, Closed, OpenDelivery, ReasonCode, Version};
 
 use super::connect::Opened;
 use super::linger;
@@ -13,7 +13,7 @@ use super::node::{Server, Table};
 use super::registry::{Order, Registration};
 use super::sessions::Sessions;
 use crate::state::{InFlight, InboundAcks, Requests, Terms};
-use crate::wire::{Disconnect, encode_disconnect};
+use crate::wire::{AckKind, Disconnect, encode_ack, encode_disconnect};
 
 /// Why a connection ends.
 pub(super) enum End {
@@ -87,7 +87,7 @@ impl Connection {
         inbound: Option<Buffer>,
     ) -> Self {
         let Opened { terms, table, sessions, outbound } = opened;
-        Self {
+        let mut connection = Self {
             server,
             registration,
             io,
@@ -103,6 +103,26 @@ impl Connection {
             written: 0,
             needs_flush: false,
             is_draining: false,
+        };
+        connection.resume();
+        connection
+    }
+
+    /// Takes over what an earlier connection left.
+    fn resume(&mut self) {
+        let left = self.sessions.take_resumed();
+        let deliveries: Vec<(usize, &[OpenDelivery])> =
+            left.iter().map(|(slot, left)| (*slot, &*left.deliveries)).collect();
+        self.in_flight.resume(&deliveries);
+        let received = left.iter().flat_map(|(_, left)| &left.received);
+        self.acks.resume(received.copied().collect());
+        // [MQTT-4.4.0-1], [MQTT-4.6.0-4]
+        let version = self.terms.version;
+        for delivery in deliveries.iter().flat_map(|(_, deliveries)| *deliveries) {
+            if delivery.is_received {
+                let success = ReasonCode::SUCCESS;
+                encode_ack(self.out(), version, AckKind::Pubrel, delivery.packet_id, success);
+            }
         }
     }
 
@@ -171,7 +191,7 @@ impl Connection {
     /// What the turn has changed for the next.
     fn settle(&mut self, cx: &Context<'_>) -> Result<(), End> {
         if self.is_draining
-            && self.acks.is_empty()
+            && self.acks.is_answered()
             && self.requests.is_empty()
             && self.outbound.is_none()
         {
@@ -198,7 +218,7 @@ impl Connection {
     /// Maximum themselves, so that only requests count for them.
     pub(super) fn is_unanswered_full(&self) -> bool {
         let is_publishing_full = self.terms.version == Version::V311
-            && self.acks.len() >= usize::from(self.terms.receive_maximum);
+            && self.acks.waiting() >= usize::from(self.terms.receive_maximum);
         is_publishing_full || self.requests.is_full()
     }
 
@@ -229,7 +249,7 @@ impl Connection {
                 tracing::info!(event = "mqtt.session.ended", %binding, client_id, %reason, detail);
             }
         }
-        self.sessions.close(cause);
+        self.sessions.close(cause, |_| None);
         self.registration.release();
         if let End::Server(_, closed) = end {
             self.write_disconnect(closed);

@@ -38,7 +38,7 @@ counters! {
     publishes_dropped_no_route,
     /// Publishes that an exit refused.
     publishes_dropped_refused,
-    /// QoS 1 publishes that were sent again while they were not acknowledged yet.
+    /// QoS 1 and QoS 2 publishes that were sent again while they were not complete yet.
     publishes_repeated,
     /// Filters in SUBSCRIBE packets that were refused here or by an exit.
     subscriptions_refused,

@@ -4,13 +4,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use mqtt_plane::{Cause, ReasonCode, Stage};
+use mqtt_plane::{Cause, ReasonCode};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connection::{Blocked, Connection, End};
-use crate::wire::{
-    Ack, AckKind, Disconnect, Malformed, Packet, decode, encode_ack, encode_pingresp, header,
-};
+use crate::wire::{Disconnect, Malformed, Packet, decode, encode_pingresp, header};
 
 /// Reads in one turn, at most: other connections of the worker wait meanwhile.
 const READS: usize = 4;
@@ -105,9 +103,9 @@ impl Connection {
             Packet::Subscribe(subscribe) => return self.take_subscribe(subscribe),
             Packet::Unsubscribe(unsubscribe) => return self.take_unsubscribe(unsubscribe),
             Packet::Puback(ack) => self.take_puback(ack),
-            Packet::Pubrec(ack) => self.take_qos2(AckKind::Pubrel, ack),
-            Packet::Pubrel(ack) => self.take_qos2(AckKind::Pubcomp, ack),
-            Packet::Pubcomp(_) => self.server.counters.acknowledgements_unknown.increment(),
+            Packet::Pubrec(ack) => self.take_pubrec(ack),
+            Packet::Pubrel(ack) => self.take_pubrel(ack),
+            Packet::Pubcomp(ack) => self.take_pubcomp(ack),
             // [MQTT-3.12.4-1]
             Packet::Pingreq => encode_pingresp(self.out()),
             Packet::Disconnect(disconnect) => return Err(self.take_disconnect(disconnect)),
@@ -126,26 +124,6 @@ impl Connection {
             }
         }
         Ok(Ok(()))
-    }
-
-    fn take_puback(&mut self, ack: &Ack<'_>) {
-        match self.in_flight.end(ack.packet_id) {
-            // [MQTT-4.4.0-2]: with whatever reason code.
-            Some(source) => {
-                self.sessions.session(source.slot).acknowledge(source.position, Stage::Completed);
-            }
-            None => self.server.counters.acknowledgements_unknown.increment(),
-        }
-    }
-
-    /// A packet of the QoS 2 flow, of which none is under way.
-    fn take_qos2(&mut self, answer: AckKind, ack: &Ack<'_>) {
-        self.server.counters.acknowledgements_unknown.increment();
-        let version = self.terms.version;
-        let not_found = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
-        if answer == AckKind::Pubcomp || !ack.reason.is_error() {
-            encode_ack(self.out(), version, answer, ack.packet_id, not_found);
-        }
     }
 
     fn take_disconnect(&self, packet: &Disconnect<'_>) -> End {

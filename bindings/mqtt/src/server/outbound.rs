@@ -4,15 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use engine::bytes::Buffer;
-use mqtt_plane::{Appetite, Delivery, Event, FrameKind, Publish, Qos, ReasonCode, Stage, Version};
+use mqtt_plane::{Appetite, Event, ReasonCode};
 use tokio::io::AsyncWrite;
 
 use super::connection::{By, Connection, End};
-use crate::state::{Answer, RequestKind, Source};
-use crate::wire::{
-    AckKind, PublishExtras, SubscriptionIdView, encode_ack, encode_publish, encode_suback,
-    encode_unsuback, set_packet_id, set_publish_flags,
-};
+use crate::state::{Answer, RequestKind};
+use crate::wire::{encode_suback, encode_unsuback};
 
 /// Bytes that wait to be sent, beyond which no delivery is fetched.
 const HIGH_WATER: usize = 64 * 1024;
@@ -73,12 +70,14 @@ impl Connection {
     fn take_event(&mut self, slot: usize, event: Event) -> Result<(), End> {
         match event {
             Event::Deliver(delivery) => self.deliver(slot, &delivery),
+            Event::Redeliver { packet_id, delivery } => self.deliver_again(packet_id, &delivery),
+            Event::Gone { packet_id } => self.drop_resumed(packet_id),
             Event::Published { ticket, reason } => {
                 if reason.is_error() {
                     self.server.counters.publishes_dropped_refused.increment();
                 }
                 self.acks.complete(ticket, reason);
-                return self.write_pubacks();
+                return self.write_acks();
             }
             Event::Subscribed { ticket, reasons } => {
                 let refused = reasons.iter().filter(|reason| reason.is_error()).count();
@@ -91,22 +90,6 @@ impl Connection {
                 self.requests.complete(ticket, &reasons);
                 return self.write_answers();
             }
-        }
-        Ok(())
-    }
-
-    /// Acknowledges publishes, in order of receipt [MQTT-4.6.0-2].
-    pub(super) fn write_pubacks(&mut self) -> Result<(), End> {
-        let version = self.terms.version;
-        while let Some((packet_id, reason)) = self.acks.next_acknowledged() {
-            if version == Version::V311 && reason.is_error() && !is_final(reason) {
-                // 3.1.1 cannot say no. Without its PUBACK the client keeps the message, and sends
-                // it again when it has connected again.
-                let detail = "a publish failed, and 3.1.1 has no other way to say so";
-                let closed = mqtt_plane::Closed { reason, detail };
-                return Err(End::Server(By::Exit, closed));
-            }
-            encode_ack(self.out(), version, AckKind::Puback, packet_id, reason);
         }
         Ok(())
     }
@@ -130,44 +113,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    fn deliver(&mut self, slot: usize, delivery: &Delivery) {
-        // QoS 2 is not granted, so a delivery has it only where an exit is mistaken.
-        let qos = delivery.qos.min(Qos::AtLeastOnce);
-        let source = Source { slot, position: delivery.position };
-        let message_expiry = delivery.messages.remaining_expiry(delivery.index);
-        let counters = &self.server.counters;
-        let skipped = if message_expiry == Some(0) {
-            // [MQTT-3.3.2-5]
-            Some(&counters.deliveries_skipped_expired)
-        } else {
-            let packet_id = match qos {
-                Qos::AtMostOnce => 0,
-                _ => self.in_flight.begin(source),
-            };
-            let out = self.outbound.get_or_insert_with(|| self.server.cx.pool().take());
-            let start = out.len();
-            encode_delivery(out, self.terms.version, delivery, qos, packet_id, message_expiry);
-            let len = out.len() - start;
-            if len == 0 || len > self.terms.client_maximum_packet_size as usize {
-                // [MQTT-3.1.2-24], [MQTT-3.1.2-25]
-                out.truncate(start);
-                if qos != Qos::AtMostOnce {
-                    self.in_flight.cancel_last();
-                }
-                Some(&counters.deliveries_skipped_too_large)
-            } else {
-                counters.deliveries_sent.increment();
-                None
-            }
-        };
-        if let Some(counter) = skipped {
-            counter.increment();
-            if qos != Qos::AtMostOnce {
-                self.sessions.session(slot).acknowledge(source.position, Stage::Completed);
-            }
-        }
     }
 
     /// Sends what there is to send; gives the buffer back when all is sent.
@@ -209,58 +154,5 @@ impl Connection {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether sending the message again would be refused again.
-const fn is_final(reason: ReasonCode) -> bool {
-    matches!(
-        reason,
-        ReasonCode::NOT_AUTHORIZED
-            | ReasonCode::TOPIC_NAME_INVALID
-            | ReasonCode::PACKET_TOO_LARGE
-            | ReasonCode::PAYLOAD_FORMAT_INVALID
-    )
-}
-
-/// Appends the PUBLISH of a delivery; nothing where MQTT cannot carry it.
-fn encode_delivery(
-    out: &mut Vec<u8>,
-    version: Version,
-    delivery: &Delivery,
-    qos: Qos,
-    packet_id: u16,
-    message_expiry: Option<u32>,
-) {
-    let publish: Publish<'_> = delivery.messages.publish(delivery.index);
-    let subscription_ids = delivery.subscription_ids.as_deref().unwrap_or(&[]);
-    let extras = PublishExtras {
-        // [MQTT-3.3.1-3]: nothing is sent twice within a connection.
-        dup: false,
-        qos,
-        retain: delivery.retain,
-        packet_id,
-        message_expiry,
-        topic_alias: None,
-        omits_topic: false,
-        subscription_ids: SubscriptionIdView::new(subscription_ids),
-    };
-    // What differs from one receiver to the next, or from one second to the next, is not shared.
-    let is_alike =
-        version == Version::V311 || (subscription_ids.is_empty() && message_expiry.is_none());
-    if !(delivery.is_shared && is_alike) {
-        // What is too long has appended nothing.
-        encode_publish(out, version, &publish, &extras).unwrap_or(0);
-        return;
-    }
-    let (start, packet_id_at) = delivery.messages.frames().copy_into(
-        delivery.index,
-        FrameKind::new(version, qos),
-        out,
-        |arena| encode_publish(arena, version, &publish, &extras).unwrap_or(0),
-    );
-    if let Some(frame) = out.get_mut(start..).filter(|frame| !frame.is_empty()) {
-        set_publish_flags(frame, false, qos, delivery.retain);
-        set_packet_id(frame, packet_id_at, packet_id);
     }
 }

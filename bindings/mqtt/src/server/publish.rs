@@ -2,11 +2,11 @@
 
 use std::task::{Context, Poll};
 
-use mqtt_plane::{Qos, ReasonCode, Version};
+use mqtt_plane::{Closed, Qos, ReasonCode, Version};
 
 use super::connection::{Blocked, By, Connection, End};
-use crate::state::NO_ROUTE;
-use crate::wire::{AckKind, PublishPacket, encode_ack};
+use crate::state::{InUse, NO_ROUTE};
+use crate::wire::{AckKind, PublishPacket};
 
 impl Connection {
     pub(super) fn take_publish(
@@ -25,19 +25,19 @@ impl Connection {
         }
         let is_acknowledged = packet.qos != Qos::AtMostOnce;
         if is_acknowledged {
+            if self.acks.waiting() >= usize::from(self.terms.receive_maximum)
+                && self.terms.version == Version::V311
+            {
+                // 3.1.1 knows no such bound: the client waits.
+                return Ok(Err(Blocked::Unanswered));
+            }
             if self.is_in_use(packet.packet_id) {
                 return self.take_repeated(packet).map(Ok);
             }
-            if self.acks.len() >= usize::from(self.terms.receive_maximum) {
-                return match self.terms.version {
-                    // [MQTT-3.3.4-7]
-                    Version::V5 => Err(End::violation(
-                        ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
-                        "more unacknowledged publishes than the Receive Maximum",
-                    )),
-                    // 3.1.1 knows no such bound: the client waits.
-                    Version::V311 => Ok(Err(Blocked::Unanswered)),
-                };
+            if self.acks.open() >= usize::from(self.terms.receive_maximum)
+                && self.terms.version == Version::V5
+            {
+                return Err(RECEIVE_MAXIMUM_EXCEEDED);
             }
         }
         let refused = match self.sessions.publish_slot(&self.table, packet.topic) {
@@ -48,7 +48,10 @@ impl Connection {
                     Poll::Ready(Err(closed)) => return Err(End::Server(By::Exit, closed)),
                     Poll::Ready(Ok(())) => {}
                 }
-                let ticket = if is_acknowledged { self.acks.begin(packet.packet_id) } else { 0 };
+                let ticket = match packet.qos {
+                    Qos::AtMostOnce => 0,
+                    qos => self.acks.begin(packet.packet_id, qos),
+                };
                 self.server.counters.publishes_received.increment();
                 let Err(reason) = session.publish(ticket, &packet.publish()) else {
                     return Ok(Ok(()));
@@ -71,33 +74,87 @@ impl Connection {
         if let Some(reason) = refused {
             self.server.counters.publishes_received.increment();
             if is_acknowledged {
-                let ticket = self.acks.begin(packet.packet_id);
+                let ticket = self.acks.begin(packet.packet_id, packet.qos);
                 self.acks.complete(ticket, reason);
             }
         }
-        self.write_pubacks().map(Ok)
+        self.write_acks().map(Ok)
     }
 
     pub(super) fn is_in_use(&self, packet_id: u16) -> bool {
-        self.acks.contains(packet_id) || self.requests.contains(packet_id)
+        self.acks.in_use(packet_id).is_some() || self.requests.contains(packet_id)
     }
 
-    /// A QoS 1 PUBLISH whose packet identifier is in use. Within a connection nothing has to be
-    /// sent again [MQTT-4.4.0-1], but some clients do: the answer to the first answers both.
+    /// A PUBLISH whose packet identifier is in use. Within a connection nothing has to be sent
+    /// again [MQTT-4.4.0-1], but some clients do: the answer to the first answers both. Until
+    /// PUBREL, a QoS 2 PUBLISH with the same identifier is the same message, which is acknowledged
+    /// and not taken again [MQTT-4.3.3-10].
     fn take_repeated(&mut self, packet: &PublishPacket<'_>) -> Result<(), End> {
         self.server.counters.publishes_repeated.increment();
-        let in_use = ReasonCode::PACKET_IDENTIFIER_IN_USE;
-        match (packet.dup && self.acks.contains(packet.packet_id), self.terms.version) {
-            (true, _) => Ok(()),
-            (false, Version::V5) => {
-                let id = packet.packet_id;
-                encode_ack(self.out(), Version::V5, AckKind::Puback, id, in_use);
-                Ok(())
+        let packet_id = packet.packet_id;
+        match (self.acks.in_use(packet_id), packet.qos) {
+            (Some(InUse::Received), Qos::ExactlyOnce) => {
+                if self.acks.waiting() >= usize::from(self.terms.receive_maximum) {
+                    return Err(RECEIVE_MAXIMUM_EXCEEDED);
+                }
+                self.acks.repeat(packet_id);
+                return self.write_acks();
             }
+            (Some(InUse::Waiting(Qos::ExactlyOnce)), Qos::ExactlyOnce) => return Ok(()),
+            (Some(InUse::Waiting(Qos::AtLeastOnce)), Qos::AtLeastOnce) if packet.dup => {
+                return Ok(());
+            }
+            _ => {}
+        }
+        let in_use = ReasonCode::PACKET_IDENTIFIER_IN_USE;
+        match self.terms.version {
+            Version::V5 => self.answer(ack_kind(packet.qos), packet_id, in_use),
             // [MQTT-2.3.1-2] of 3.1.1
-            (false, Version::V311) => {
-                Err(End::violation(in_use, "PUBLISH with a packet identifier in use"))
+            Version::V311 => {
+                return Err(End::violation(in_use, "PUBLISH with a packet identifier in use"));
             }
         }
+        Ok(())
     }
+
+    /// Acknowledges publishes, in order of receipt [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+    pub(super) fn write_acks(&mut self) -> Result<(), End> {
+        let version = self.terms.version;
+        while let Some(reason) = self.acks.answer() {
+            if version == Version::V311 && reason.is_error() && !is_final(reason) {
+                // 3.1.1 cannot say no. Without its acknowledgement the client keeps the message,
+                // and sends it again when it has connected again.
+                let detail = "a publish failed, and 3.1.1 has no other way to say so";
+                return Err(End::Server(By::Exit, Closed { reason, detail }));
+            }
+            let Some(next) = self.acks.acknowledge(version) else { break };
+            self.answer(ack_kind(next.qos), next.packet_id, next.reason);
+        }
+        Ok(())
+    }
+}
+
+/// [MQTT-3.3.4-7]
+const RECEIVE_MAXIMUM_EXCEEDED: End = End::violation(
+    ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+    "more uncompleted publishes than the Receive Maximum",
+);
+
+/// The packet that acknowledges a PUBLISH (section 3.3.4).
+const fn ack_kind(qos: Qos) -> AckKind {
+    match qos {
+        Qos::AtMostOnce | Qos::AtLeastOnce => AckKind::Puback,
+        Qos::ExactlyOnce => AckKind::Pubrec,
+    }
+}
+
+/// Whether sending the message again would be refused again.
+const fn is_final(reason: ReasonCode) -> bool {
+    matches!(
+        reason,
+        ReasonCode::NOT_AUTHORIZED
+            | ReasonCode::TOPIC_NAME_INVALID
+            | ReasonCode::PACKET_TOO_LARGE
+            | ReasonCode::PAYLOAD_FORMAT_INVALID
+    )
 }

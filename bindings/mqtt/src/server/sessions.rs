@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use engine::config::NodeName;
-use mqtt_plane::{Cause, Closed, ReasonCode, Session, SessionBegin, Version, Will};
+use mqtt_plane::{
+    Cause, Closed, Keep, Opened, ReasonCode, Session, SessionBegin, Unfinished, Version, Will,
+};
 
 use super::node::Table;
 use crate::state::{NO_ROUTE, Request};
@@ -15,10 +17,15 @@ pub(super) struct Sessions {
     clean_start: bool,
     session_expiry: u32,
     slots: Vec<Slot>,
+    /// What an earlier connection left, by slot, until it is taken.
+    resumed: Option<Box<Resumed>>,
     memo: Memo,
     /// The topic that [`Memo::Topic`] is about.
     topic: String,
 }
+
+/// What an earlier connection left unfinished, by slot.
+pub(super) type Resumed = Vec<(usize, Unfinished)>;
 
 struct Slot {
     exit: NodeName,
@@ -48,6 +55,7 @@ impl Sessions {
             clean_start,
             session_expiry,
             slots: Vec::new(),
+            resumed: None,
             memo: Memo::None,
             topic: String::new(),
         }
@@ -77,7 +85,7 @@ impl Sessions {
         if let Some(slot) = self.slots.iter().position(|slot| slot.exit == *name) {
             return Ok(slot);
         }
-        let session = link.get().open(SessionBegin {
+        let Opened { session, resumed } = link.get().open(SessionBegin {
             client_id: &self.client_id,
             version: self.version,
             clean_start: self.clean_start,
@@ -87,7 +95,21 @@ impl Sessions {
         // Most clients use one exit.
         self.slots.reserve_exact(1);
         self.slots.push(Slot { exit: name.clone(), session });
-        Ok(self.slots.len() - 1)
+        let slot = self.slots.len() - 1;
+        if let Some(left) = resumed {
+            self.resumed.get_or_insert_default().push((slot, left));
+        }
+        Ok(slot)
+    }
+
+    /// Whether a session of an earlier connection goes on.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed.is_some()
+    }
+
+    /// What the earlier connection left unfinished, by slot.
+    pub(super) fn take_resumed(&mut self) -> Resumed {
+        self.resumed.take().map(|resumed| *resumed).unwrap_or_default()
     }
 
     /// The slot that takes publishes to a topic; `None` where no route does.
@@ -126,10 +148,10 @@ impl Sessions {
         self.open(table, decision.exit, None).map_err(|closed| closed.reason)
     }
 
-    /// Ends all sessions.
-    pub(super) fn close(&mut self, cause: Cause) {
-        for mut slot in self.slots.drain(..) {
-            slot.session.close(cause);
+    /// Ends all sessions with their connection, except for what `keep` says of each slot.
+    pub(super) fn close(&mut self, cause: Cause, mut keep: impl FnMut(usize) -> Option<Keep>) {
+        for (at, mut slot) in self.slots.drain(..).enumerate() {
+            slot.session.close(cause, keep(at));
         }
     }
 }

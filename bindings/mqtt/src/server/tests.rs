@@ -4,6 +4,7 @@ mod connect;
 mod deliver;
 mod lifecycle;
 mod publish;
+mod qos2;
 mod routes;
 mod script;
 mod subscribe;

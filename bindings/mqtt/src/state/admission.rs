@@ -11,6 +11,9 @@ pub const MAX_CLIENT_ID: usize = 256;
 /// longer one is given this. There is no shortest: it costs nothing to be silent for less.
 pub const MAX_KEEP_ALIVE: u16 = 1000;
 
+/// Deliveries that a 3.1.1 client, which has no way to say how many it takes, may have uncompleted.
+const RECEIVE_MAXIMUM_V311: u16 = 1024;
+
 /// The protocol versions that a binding accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
@@ -45,11 +48,11 @@ pub struct Terms {
     pub session_expiry_asked: u32,
     /// Session Expiry Interval in force, seconds.
     pub session_expiry: u32,
-    /// QoS 1 deliveries that the client takes unacknowledged.
+    /// QoS 1 and QoS 2 deliveries that the client takes uncompleted.
     pub client_receive_maximum: u16,
     /// The largest packet that the client takes, bytes.
     pub client_maximum_packet_size: u32,
-    /// QoS 1 publishes that the client may have unacknowledged.
+    /// QoS 1 and QoS 2 publishes that the client may have uncompleted.
     pub receive_maximum: u16,
     /// The largest packet that the client may send, bytes.
     pub maximum_packet_size: u32,
@@ -97,7 +100,7 @@ pub const NO_WILL_ROUTE: Closed = Closed { detail: "no route takes the Will Topi
 
 /// The bounds of a server before those of its exits.
 pub const UNLIMITED: Limits = Limits {
-    maximum_qos: Qos::AtLeastOnce,
+    maximum_qos: Qos::ExactlyOnce,
     maximum_packet_size: u32::MAX,
     receive_maximum: u16::MAX,
     keeps_sessions: true,
@@ -145,9 +148,7 @@ pub fn admit(connect: &Connect<'_>, versions: Versions, limits: Limits) -> Resul
             "empty client identifier without Clean Session",
         );
     }
-    // QoS 2 is not served by this version, whatever the exit does.
-    let maximum_qos = limits.maximum_qos.min(Qos::AtLeastOnce);
-    if connect.will.is_some_and(|will| will.qos > maximum_qos) {
+    if connect.will.is_some_and(|will| will.qos > limits.maximum_qos) {
         // [MQTT-3.2.2-12]
         return refuse(ReasonCode::QOS_NOT_SUPPORTED, "Will QoS is above the Maximum QoS");
     }
@@ -164,11 +165,14 @@ pub fn admit(connect: &Connect<'_>, versions: Versions, limits: Limits) -> Resul
         server_keep_alive,
         session_expiry_asked,
         session_expiry: if limits.keeps_sessions { session_expiry_asked } else { 0 },
-        client_receive_maximum: properties.receive_maximum,
+        client_receive_maximum: match version {
+            Version::V5 => properties.receive_maximum,
+            Version::V311 => RECEIVE_MAXIMUM_V311,
+        },
         client_maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
         receive_maximum: limits.receive_maximum.max(1),
         maximum_packet_size: limits.maximum_packet_size,
-        maximum_qos,
+        maximum_qos: limits.maximum_qos,
     })
 }
 

@@ -1,8 +1,11 @@
-//! QoS 1 publishes of a client that are not acknowledged yet.
+//! QoS 1 and QoS 2 publishes of a client that are not complete yet.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
-use mqtt_plane::{ReasonCode, Ticket};
+use mqtt_plane::{Qos, ReasonCode, Ticket, Version};
 
 /// Set in every ticket of a publish, so that none is 0, which asks for no answer.
 const MARK: Ticket = 1 << 31;
@@ -10,8 +13,11 @@ const MARK: Ticket = 1 << 31;
 /// Memory kept while nothing is outstanding, entries.
 const KEPT: usize = 16;
 
-/// The QoS 1 publishes that a client waits for, in order of receipt. An exit may answer them in any
-/// order; they are acknowledged in order of receipt [MQTT-4.6.0-2].
+/// The publishes that a client waits for.
+///
+/// An exit may answer them in any order; they are acknowledged in order of receipt
+/// [MQTT-4.6.0-2], [MQTT-4.6.0-3]. PUBREC leaves the packet identifier of a QoS 2 publish behind,
+/// until PUBREL: meanwhile the same publish is not taken again [MQTT-4.3.3-10].
 #[derive(Debug, Default)]
 pub struct InboundAcks {
     entries: VecDeque<Entry>,
@@ -20,46 +26,133 @@ pub struct InboundAcks {
     /// Whether the packet identifiers of the entries follow each other, as most clients choose
     /// them: then one of them is found without a search.
     has_gaps: bool,
+    /// Entries that stand for a publish that was taken before.
+    repeats: u16,
+    /// Boxed, since most clients publish nothing at QoS 2.
+    received: Option<Box<Received>>,
+}
+
+/// Packet identifiers that PUBREC was sent for and PUBREL has not come for, ascending.
+#[derive(Debug, Default)]
+struct Received {
+    /// Of publishes of this connection.
+    here: VecDeque<u16>,
+    /// Of publishes of an earlier one. They do not count for Receive Maximum (section 4.9).
+    before: VecDeque<u16>,
 }
 
 #[derive(Debug)]
 struct Entry {
     packet_id: u16,
+    qos: Qos,
+    /// Whether it stands for a publish that was taken before.
+    is_repeat: bool,
     reason: Option<ReasonCode>,
 }
 
+/// What a packet identifier is in use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InUse {
+    /// A publish of this QoS waits for the exit's answer.
+    Waiting(Qos),
+    /// A QoS 2 publish was taken and is not released.
+    Received,
+}
+
+/// A publish to acknowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Its packet identifier.
+    pub packet_id: u16,
+    /// 1: PUBACK; 2: PUBREC.
+    pub qos: Qos,
+    /// The code.
+    pub reason: ReasonCode,
+}
+
 impl InboundAcks {
-    /// How many publishes wait.
+    /// Takes over what an earlier connection left: identifiers of QoS 2 publishes that are taken
+    /// and not released.
+    pub fn resume(&mut self, mut received: Vec<u16>) {
+        received.sort_unstable();
+        received.dedup();
+        self.received = (!received.is_empty())
+            .then(|| Box::new(Received { here: VecDeque::new(), before: received.into() }));
+    }
+
+    /// How many publishes wait for the exit's answer.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether none waits.
+    /// How many publishes of this connection are not complete: what Receive Maximum bounds.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn open(&self) -> usize {
+        let received = self.received.as_ref().map_or(0, |received| received.here.len());
+        self.entries.len() - usize::from(self.repeats) + received
+    }
+
+    /// Whether none waits for the exit's answer.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether a publish with this packet identifier waits.
+    /// The identifiers of QoS 2 publishes that are taken and not released.
     #[must_use]
-    pub fn contains(&self, packet_id: u16) -> bool {
-        let Some(first) = self.entries.front() else { return false };
+    pub fn received(&self) -> Vec<u16> {
+        let lists = self.received.iter().flat_map(|received| received.lists());
+        lists.flatten().copied().collect()
+    }
+
+    /// What a packet identifier is in use for.
+    #[must_use]
+    pub fn in_use(&self, packet_id: u16) -> Option<InUse> {
+        if let Some(entry) = self.find(packet_id) {
+            return Some(InUse::Waiting(entry.qos));
+        }
+        let mut lists = self.received.iter().flat_map(|received| received.lists());
+        lists.any(|list| list.binary_search(&packet_id).is_ok()).then_some(InUse::Received)
+    }
+
+    fn find(&self, packet_id: u16) -> Option<&Entry> {
+        let first = self.entries.front()?;
         if self.has_gaps {
-            self.entries.iter().any(|entry| entry.packet_id == packet_id)
+            self.entries.iter().find(|entry| entry.packet_id == packet_id && !entry.is_repeat)
         } else {
-            distance(first.packet_id, packet_id) < self.entries.len()
+            self.entries.get(distance(first.packet_id, packet_id)).filter(|entry| !entry.is_repeat)
         }
     }
 
-    /// Adds a publish; returns the ticket to publish it with. It must not be contained.
-    pub fn begin(&mut self, packet_id: u16) -> Ticket {
+    /// Adds a publish; returns the ticket to publish it with. Its identifier must not be in use.
+    pub fn begin(&mut self, packet_id: u16, qos: Qos) -> Ticket {
+        self.push(Entry { packet_id, qos, is_repeat: false, reason: None })
+    }
+
+    /// Adds a QoS 2 publish that was received before: it is answered in its turn, and not taken.
+    pub fn repeat(&mut self, packet_id: u16) {
+        // The client counts it anew.
+        if let Some(received) = &mut self.received
+            && let Ok(at) = received.before.binary_search(&packet_id)
+        {
+            received.before.remove(at);
+            received.keep(packet_id);
+        }
+        let reason = Some(ReasonCode::SUCCESS);
+        self.repeats += 1;
+        self.push(Entry { packet_id, qos: Qos::ExactlyOnce, is_repeat: true, reason });
+    }
+
+    fn push(&mut self, entry: Entry) -> Ticket {
         self.has_gaps = match (self.entries.front(), self.entries.back()) {
-            (Some(_), Some(last)) => self.has_gaps || distance(last.packet_id, packet_id) != 1,
+            (Some(_), Some(last)) => {
+                self.has_gaps || distance(last.packet_id, entry.packet_id) != 1
+            }
             _ => false,
         };
         let len = Ticket::try_from(self.entries.len()).unwrap_or(0);
-        self.entries.push_back(Entry { packet_id, reason: None });
+        self.entries.push_back(entry);
         MARK | self.first.wrapping_add(len)
     }
 
@@ -71,15 +164,56 @@ impl InboundAcks {
         }
     }
 
-    /// The next publish to acknowledge, if its answer is there.
-    pub fn next_acknowledged(&mut self) -> Option<(u16, ReasonCode)> {
-        let reason = self.entries.front()?.reason?;
-        let entry = self.entries.pop_front()?;
+    /// The code of the publish that is to be acknowledged next, if its answer is there.
+    #[must_use]
+    pub fn answer(&self) -> Option<ReasonCode> {
+        self.entries.front()?.reason
+    }
+
+    /// Acknowledges the next publish, if its answer is there. In 5.0 a refusal frees the packet
+    /// identifier; 3.1.1 cannot refuse, and its client releases it as any other.
+    pub fn acknowledge(&mut self, version: Version) -> Option<Acknowledgement> {
+        let reason = self.answer()?;
+        let Entry { packet_id, qos, is_repeat, .. } = self.entries.pop_front()?;
         self.first = self.first.wrapping_add(1) & !MARK;
+        self.repeats -= u16::from(is_repeat);
         if self.entries.is_empty() && self.entries.capacity() > KEPT {
             self.entries = VecDeque::new();
         }
-        Some((entry.packet_id, reason))
+        let is_refused = version == Version::V5 && reason.is_error();
+        if qos == Qos::ExactlyOnce && !is_repeat && !is_refused {
+            self.received.get_or_insert_default().keep(packet_id);
+        }
+        Some(Acknowledgement { packet_id, qos, reason })
+    }
+
+    /// PUBREL: the client has released a packet identifier. `false` where it was not received.
+    #[must_use]
+    pub fn release(&mut self, packet_id: u16) -> bool {
+        let Some(received) = &mut self.received else { return false };
+        let Received { here, before } = &mut **received;
+        for list in [here, before] {
+            if let Ok(at) = list.binary_search(&packet_id) {
+                list.remove(at);
+                if list.is_empty() && list.capacity() > KEPT {
+                    *list = VecDeque::new();
+                }
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Received {
+    fn lists(&self) -> [&VecDeque<u16>; 2] {
+        [&self.here, &self.before]
+    }
+
+    fn keep(&mut self, packet_id: u16) {
+        if let Err(at) = self.here.binary_search(&packet_id) {
+            self.here.insert(at, packet_id);
+        }
     }
 }
 
@@ -87,54 +221,4 @@ impl InboundAcks {
 fn distance(from: u16, to: u16) -> usize {
     let (from, to) = (usize::from(from), usize::from(to));
     if to >= from { to - from } else { to + usize::from(u16::MAX) - from }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// [MQTT-4.6.0-2]
-    #[test]
-    fn publishes_are_acknowledged_in_order_of_receipt_however_they_are_answered() {
-        let mut acks = InboundAcks::default();
-        let tickets: Vec<Ticket> = (1..=3).map(|id| acks.begin(id)).collect();
-        assert!(tickets.iter().all(|ticket| *ticket != 0));
-        acks.complete(tickets[2], ReasonCode::SUCCESS);
-        acks.complete(tickets[1], ReasonCode::QUOTA_EXCEEDED);
-        assert_eq!(acks.next_acknowledged(), None);
-        acks.complete(tickets[0], ReasonCode::SUCCESS);
-        let order: Vec<_> = std::iter::from_fn(|| acks.next_acknowledged()).collect();
-        let success = ReasonCode::SUCCESS;
-        assert_eq!(order, [(1, success), (2, ReasonCode::QUOTA_EXCEEDED), (3, success)]);
-        assert!(acks.is_empty());
-        acks.complete(tickets[0], success);
-        assert!(acks.is_empty());
-    }
-
-    #[test]
-    fn identifiers_in_use_are_found_with_and_without_gaps() {
-        let mut acks = InboundAcks::default();
-        for id in [65_534, 65_535, 1, 2] {
-            assert!(!acks.contains(id));
-            acks.begin(id);
-        }
-        assert!(!acks.has_gaps);
-        assert!(acks.contains(65_535) && acks.contains(1) && acks.contains(2));
-        assert!(!acks.contains(3) && !acks.contains(65_533) && !acks.contains(1000));
-        acks.begin(1000);
-        assert!(acks.has_gaps && acks.contains(1000) && acks.contains(1) && !acks.contains(3));
-    }
-
-    #[test]
-    fn tickets_stay_in_step_over_their_wrap() {
-        let mut acks = InboundAcks { first: !MARK - 1, ..InboundAcks::default() };
-        for round in 0..5_u16 {
-            let (a, b) = (acks.begin(2 * round + 1), acks.begin(2 * round + 2));
-            acks.complete(b, ReasonCode::SUCCESS);
-            assert_eq!(acks.next_acknowledged(), None);
-            acks.complete(a, ReasonCode::SUCCESS);
-            assert_eq!(acks.next_acknowledged(), Some((2 * round + 1, ReasonCode::SUCCESS)));
-            assert_eq!(acks.next_acknowledged(), Some((2 * round + 2, ReasonCode::SUCCESS)));
-        }
-    }
 }

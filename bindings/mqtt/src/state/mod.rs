@@ -11,8 +11,8 @@ pub use admission::{
     MAX_CLIENT_ID, MAX_KEEP_ALIVE, NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, Versions, admit,
     stricter,
 };
-pub use in_flight::{InFlight, Source};
-pub use inbound_acks::InboundAcks;
+pub use in_flight::{Dropped, InFlight, Pubrec, Source};
+pub use inbound_acks::{Acknowledgement, InUse, InboundAcks};
 pub use pattern::{ClientPattern, TopicPattern};
 pub use requests::{Answer, RequestKind, Requests};
 pub use routes::{Condition, Decision, Item, Request, Route, Routes, Verdict};

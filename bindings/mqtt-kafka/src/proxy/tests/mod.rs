@@ -73,7 +73,7 @@ impl World {
             session_expiry: 0,
             will,
         };
-        let session = MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap();
+        let session = MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap().session;
         Client { session, wakes: Arc::default(), kafka: Rc::clone(&self.kafka) }
     }
 
@@ -95,7 +95,7 @@ fn mapping(routes: &[(&str, &str)]) -> Mapping {
         retained: "retained".into(),
         routes: all,
         clients: vec![],
-        qos_max: Qos::AtLeastOnce,
+        qos_max: Qos::ExactlyOnce,
     }
 }
 

@@ -73,6 +73,7 @@ fn what_cannot_be_published_is_refused_at_once() {
     on_worker(async {
         let mut mapping = mapping(&[("r/#", "routed")]);
         mapping.routes.pop();
+        mapping.qos_max = Qos::AtLeastOnce;
         let world = World::with(mapping);
         let mut client = world.open("c");
         let refused = client.publish(&message("elsewhere", "x", Qos::AtLeastOnce));
@@ -211,10 +212,10 @@ fn a_will_is_published_unless_the_session_closes_normally() {
         let world = World::new();
         let mut watcher = world.subscriber("w", "will/#", Qos::AtLeastOnce);
         for cause in [Cause::Normal, Cause::Secondary] {
-            world.open_with("c", Some(will(false))).session.close(cause);
+            world.open_with("c", Some(will(false))).session.close(cause, None);
         }
         assert!(world.kafka.appended.borrow().is_empty());
-        world.open_with("c", Some(will(false))).session.close(Cause::Abnormal);
+        world.open_with("c", Some(will(false))).session.close(Cause::Abnormal, None);
         drop(world.open_with("c", Some(will(true))));
         world.kafka.run();
         let got = watcher.received();

@@ -217,7 +217,7 @@ fn nothing_is_asked_again_for_a_session_that_has_ended() {
         world.kafka.faults.borrow_mut().insert("messages".to_owned(), Fault::Unavailable);
         client.session.subscribe(5, &[subscription("t", Qos::AtLeastOnce)]);
         world.kafka.run();
-        client.session.close(mqtt_plane::Cause::Normal);
+        client.session.close(mqtt_plane::Cause::Normal, None);
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!world.kafka.answer_one());
     });

@@ -104,6 +104,7 @@ fn a_5_0_connect_is_refused_with_the_code_that_says_why() {
             let reason = refusal(&bench, &Connect::new(Version::V5, client_id)).await;
             assert_eq!(reason, ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
+        bench.exit().set(|script| script.limits.maximum_qos = Qos::AtLeastOnce);
         let mut will = connect;
         will.will = Some(WillView::new("t", b"", Qos::ExactlyOnce, false));
         // [MQTT-3.2.2-12]
@@ -172,6 +173,7 @@ fn a_3_1_1_connect_is_refused_with_its_return_codes() {
 fn connack_announces_what_the_server_keeps_to() {
     run(async {
         let bench = Bench::new();
+        bench.exit().set(|script| script.limits.maximum_qos = Qos::AtLeastOnce);
         let mut connect = Connect::new(Version::V5, "c");
         connect.keep_alive = 5000;
         connect.clean_start = false;

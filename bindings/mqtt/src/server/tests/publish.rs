@@ -144,6 +144,7 @@ fn while_the_exit_is_not_ready_nothing_is_read_and_nothing_is_lost() {
 fn publishes_beyond_what_connack_said_end_the_connection() {
     run(async {
         let bench = Bench::new();
+        bench.exit().set(|script| script.limits.maximum_qos = Qos::AtLeastOnce);
         let large: Vec<u8> = [&b"\x30\xE9\x07\x00\x01t\x00"[..], &vec![b'x'; 1001 - 4]].concat();
         for (bytes, reason) in [
             (&b"\x34\x06\x00\x01t\x00\x01\x00"[..], ReasonCode::QOS_NOT_SUPPORTED),

@@ -15,8 +15,9 @@ use engine::config::NodeName;
 use engine::spi::{Link, WorkerCx};
 use engine::telemetry::Counter;
 use mqtt_plane::{
-    Appetite, Cause, Closed, Delivery, Event, Frames, Limits, Messages, MqttExit, Position,
-    Publish, Qos, ReasonCode, Session, SessionBegin, Stage, Subscription, Ticket, Version, Will,
+    Appetite, Cause, Closed, Delivery, Event, Frames, Keep, Limits, Messages, MqttExit, Opened,
+    Position, Publish, Qos, ReasonCode, Session, SessionBegin, Stage, Subscription, Ticket,
+    Unfinished, Version, Will,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -35,6 +36,7 @@ pub(super) enum Asked {
     Subscribe { ticket: Ticket, filters: Vec<(String, u8, Option<u32>)> },
     Unsubscribe { ticket: Ticket, filters: Vec<String> },
     Acknowledge { offset: i64 },
+    Receive { offset: i64 },
     Close { client_id: String, cause: Cause },
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Script {
     pub(super) refuses: Option<ReasonCode>,
     /// What sessions are refused with.
     pub(super) refuses_sessions: Option<Closed>,
+    /// What the next session takes over.
+    pub(super) resumes: Option<Unfinished>,
     /// What sessions end with.
     pub(super) ends: Option<Closed>,
     pub(super) last_appetite: Appetite,
@@ -64,7 +68,7 @@ impl Exit {
     pub(super) fn new() -> Self {
         Self(Rc::new(RefCell::new(Script {
             limits: Limits {
-                maximum_qos: Qos::AtLeastOnce,
+                maximum_qos: Qos::ExactlyOnce,
                 maximum_packet_size: 1000,
                 receive_maximum: 3,
                 keeps_sessions: false,
@@ -75,6 +79,7 @@ impl Exit {
             answers: true,
             refuses: None,
             refuses_sessions: None,
+            resumes: None,
             ends: None,
             last_appetite: Appetite::default(),
             wakers: Vec::new(),
@@ -114,7 +119,7 @@ impl MqttExit for Exit {
         self.0.borrow().limits
     }
 
-    fn open(&self, begin: SessionBegin<'_>) -> Result<Box<dyn Session>, Closed> {
+    fn open(&self, begin: SessionBegin<'_>) -> Result<Opened, Closed> {
         let mut script = self.0.borrow_mut();
         if let Some(closed) = script.refuses_sessions.clone() {
             return Err(closed);
@@ -126,7 +131,8 @@ impl MqttExit for Exit {
             will: begin.will.map(|will: Will| will.topic.into()),
         });
         let client_id = Rc::clone(begin.client_id);
-        Ok(Box::new(ExitSession { script: Rc::clone(&self.0), client_id }))
+        let session = Box::new(ExitSession { script: Rc::clone(&self.0), client_id });
+        Ok(Opened { session, resumed: script.resumes.take() })
     }
 }
 
@@ -195,7 +201,7 @@ impl Session for ExitSession {
         let (mut bytes, mut in_flight) = (0, 0);
         let before = out.len();
         while let Some(event) = script.events.front() {
-            if let Event::Deliver(delivery) = event {
+            if let Event::Deliver(delivery) | Event::Redeliver { delivery, .. } = event {
                 let is_counted = delivery.qos != Qos::AtMostOnce;
                 if bytes >= appetite.bytes || is_counted && in_flight >= appetite.in_flight {
                     break;
@@ -216,11 +222,14 @@ impl Session for ExitSession {
     }
 
     fn acknowledge(&mut self, position: Position, stage: Stage) {
-        assert_eq!(stage, Stage::Completed);
-        self.script.borrow_mut().asked.push(Asked::Acknowledge { offset: position.offset });
+        let offset = position.offset;
+        self.script.borrow_mut().asked.push(match stage {
+            Stage::Received => Asked::Receive { offset },
+            Stage::Completed => Asked::Acknowledge { offset },
+        });
     }
 
-    fn close(&mut self, cause: Cause) {
+    fn close(&mut self, cause: Cause, _: Option<Keep>) {
         let client_id = self.client_id.to_string();
         self.script.borrow_mut().asked.push(Asked::Close { client_id, cause });
     }

@@ -22,9 +22,9 @@ fn a_subscribe_is_answered_with_a_code_for_each_filter() {
                   \x00\x0A$share/g/x\x01\x00\x01b\x00",
             )
             .await;
-        client.expect(&[0x90, 7, 0, 5, 0, 1, 0x8F, 0x9E, 0]).await;
+        client.expect(&[0x90, 7, 0, 5, 0, 2, 0x8F, 0x9E, 0]).await;
         let asked = bench.exit().asked();
-        let filters = vec![("a/#".to_owned(), 1, Some(9)), ("b".to_owned(), 0, Some(9))];
+        let filters = vec![("a/#".to_owned(), 2, Some(9)), ("b".to_owned(), 0, Some(9))];
         assert_eq!(asked, [Asked::Subscribe { ticket: 1, filters }]);
         assert_eq!(bench.count(|counters| &counters.subscriptions_refused), 2);
     });
@@ -36,7 +36,7 @@ fn a_3_1_1_subscribe_is_refused_with_0x80() {
         let bench = Bench::new();
         let mut client = bench.client(Version::V311, "c").await;
         client.send(b"\x82\x1A\x00\x05\x00\x03a/#\x02\x00\x02a#\x00\x00\x0A$share/g/x\x01").await;
-        client.expect(&[0x90, 5, 0, 5, 1, 0x80, 0x80]).await;
+        client.expect(&[0x90, 5, 0, 5, 2, 0x80, 0x80]).await;
     });
 }
 
@@ -158,7 +158,7 @@ fn packets_out_of_place_end_the_connection_and_no_other() {
     });
 }
 
-/// Section 4.3.3: no QoS 2 flow is ever under way, so that every identifier is unknown.
+/// Sections 3.6.2.1 and 3.7.2.1
 #[test]
 fn packets_of_an_unknown_qos_2_flow_are_answered_with_0x92() {
     run(async {

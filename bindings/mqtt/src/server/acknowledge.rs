@@ -1,0 +1,67 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP from the client.
+
+use mqtt_plane::{ReasonCode, Stage};
+
+use super::connection::Connection;
+use crate::state::{Pubrec, Source};
+use crate::wire::{Ack, AckKind, encode_ack};
+
+impl Connection {
+    /// Ends a QoS 1 delivery [MQTT-4.4.0-2], with whatever reason code.
+    pub(super) fn take_puback(&mut self, ack: &Ack<'_>) {
+        match self.in_flight.acknowledge(ack.packet_id) {
+            Some(source) => self.acknowledge(source, Stage::Completed),
+            None => self.server.counters.acknowledgements_unknown.increment(),
+        }
+    }
+
+    /// [MQTT-4.3.3-4]: PUBREL with the identifier of the PUBREC, unless it refuses the message.
+    pub(super) fn take_pubrec(&mut self, ack: &Ack<'_>) {
+        let is_refused = ack.reason.is_error();
+        let reason = match self.in_flight.receive(ack.packet_id, is_refused) {
+            Pubrec::Received(source) => {
+                self.acknowledge(source, Stage::Received);
+                ReasonCode::SUCCESS
+            }
+            Pubrec::Repeated => ReasonCode::SUCCESS,
+            Pubrec::Refused(source) => return self.acknowledge(source, Stage::Completed),
+            Pubrec::Unknown => {
+                self.server.counters.acknowledgements_unknown.increment();
+                if is_refused {
+                    return;
+                }
+                ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+            }
+        };
+        self.answer(AckKind::Pubrel, ack.packet_id, reason);
+    }
+
+    /// [MQTT-4.3.3-11]: PUBCOMP with the identifier of the PUBREL.
+    pub(super) fn take_pubrel(&mut self, ack: &Ack<'_>) {
+        let reason = if self.acks.release(ack.packet_id) {
+            ReasonCode::SUCCESS
+        } else {
+            self.server.counters.acknowledgements_unknown.increment();
+            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+        };
+        self.answer(AckKind::Pubcomp, ack.packet_id, reason);
+    }
+
+    /// Ends a QoS 2 delivery, with whatever reason code.
+    pub(super) fn take_pubcomp(&mut self, ack: &Ack<'_>) {
+        match self.in_flight.complete(ack.packet_id) {
+            Some(source) => self.acknowledge(source, Stage::Completed),
+            None => self.server.counters.acknowledgements_unknown.increment(),
+        }
+    }
+
+    /// Tells the session that a delivery came from how far it has come.
+    pub(super) fn acknowledge(&mut self, source: Source, stage: Stage) {
+        self.sessions.session(source.slot).acknowledge(source.position, stage);
+    }
+
+    pub(super) fn answer(&mut self, kind: AckKind, packet_id: u16, reason: ReasonCode) {
+        let version = self.terms.version;
+        encode_ack(self.out(), version, kind, packet_id, reason);
+    }
+}
