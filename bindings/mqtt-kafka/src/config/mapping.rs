@@ -37,6 +37,8 @@ enum QosMax {
     Zero,
     #[serde(rename = "at_least_once")]
     One,
+    #[serde(rename = "exactly_once")]
+    Two,
 }
 
 #[derive(Default, Deserialize)]
@@ -119,8 +121,8 @@ pub(super) fn define(
         clients: define_clients(node, &options.clients, problems),
         qos_max: match options.publish.qos_max {
             Some(QosMax::Zero) => Qos::AtMostOnce,
-            // QoS 2 is not supported yet: Maximum QoS 1 is announced.
-            Some(QosMax::One) | None => Qos::AtLeastOnce,
+            Some(QosMax::One) => Qos::AtLeastOnce,
+            Some(QosMax::Two) | None => Qos::ExactlyOnce,
         },
     };
     Some((mapping, exits.0))
