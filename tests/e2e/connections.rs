@@ -153,7 +153,7 @@ fn absent_features_are_announced() {
     engine_only!();
     let engine = engine(1);
     let client = Client::connect(engine.port, V5, "c");
-    assert_eq!(client.announced(0x24), Some(&Value::Byte(1)), "Maximum QoS [MQTT-3.2.2-9]");
+    assert_eq!(client.announced(0x24), None, "Maximum QoS 2");
     assert_eq!(client.announced(0x2a), Some(&Value::Byte(0)), "no shared subscriptions");
     assert!(matches!(client.announced(0x22), None | Some(Value::Two(0))), "no topic aliases");
     assert!(matches!(client.announced(0x25), None | Some(Value::Byte(1))), "retained messages");

@@ -3,20 +3,20 @@
 use serde_json::json;
 
 use crate::harness::{
-    Client, LIBRARIES, Publish, Script, V5, V311, Value, engine, hex, message, mosquitto_message,
-    mosquitto_pub, mosquitto_sub, on_one_and_three_workers, text_property, user,
+    Client, Engine, LIBRARIES, Publish, Script, V5, V311, Value, engine, hex, message,
+    mosquitto_message, mosquitto_pub, mosquitto_sub, on_one_and_three_workers, text_property, user,
 };
 
 on_one_and_three_workers!(
     every_client_reaches_every_other,
     mosquitto_programs_exchange_messages,
-    thousands_at_qos_1_arrive_once_and_in_order,
+    thousands_arrive_once_and_in_order,
     publishers_and_subscribers_on_all_workers_meet,
 );
 
 fn every_client_reaches_every_other(workers: usize) {
     let engine = engine(workers);
-    for qos in [0, 1] {
+    for qos in [0, 1, 2] {
         let mut subscribers = Vec::new();
         for library in LIBRARIES {
             for version in [V311, V5] {
@@ -107,7 +107,7 @@ fn a_message_expiry_interval_reaches_the_subscriber() {
 fn mosquitto_programs_exchange_messages(workers: usize) {
     let engine = engine(workers);
     for version in ["mqttv311", "mqttv5"] {
-        for qos in ["0", "1"] {
+        for qos in ["0", "1", "2"] {
             let subscriber = mosquitto_sub(engine.port, version, &["-q", qos, "-t", "m/#"]);
             mosquitto_pub(engine.port, version, &["-q", qos, "-t", "m/1", "-m", "hello"]);
             let expected = format!("m/1 {qos} 0 {}", hex(b"hello"));
@@ -116,15 +116,21 @@ fn mosquitto_programs_exchange_messages(workers: usize) {
     }
 }
 
-/// [MQTT-4.6.0-5] [MQTT-4.3.2-4]
-fn thousands_at_qos_1_arrive_once_and_in_order(workers: usize) {
-    const COUNT: usize = 3000;
+/// [MQTT-4.6.0-5] [MQTT-4.3.2-4] [MQTT-4.3.3-13]
+fn thousands_arrive_once_and_in_order(workers: usize) {
     let engine = engine(workers);
+    for qos in [1, 2] {
+        thousands_arrive(&engine, qos);
+    }
+}
+
+fn thousands_arrive(engine: &Engine, qos: u8) {
+    const COUNT: usize = 3000;
     let mut raw: Vec<Client> = [V311, V5]
         .into_iter()
         .map(|version| {
             let mut client = Client::connect(engine.port, version, &format!("raw-{version}"));
-            client.subscribe("order/#", 1);
+            client.subscribe("order/#", qos);
             client
         })
         .collect();
@@ -134,7 +140,7 @@ fn thousands_at_qos_1_arrive_once_and_in_order(workers: usize) {
         .collect();
     for (publisher, library) in publishers.iter_mut().zip(LIBRARIES) {
         publisher.command(&json!({
-            "do": "publish_many", "topic": format!("order/{library:?}"), "qos": 1, "count": COUNT,
+            "do": "publish_many", "topic": format!("order/{library:?}"), "qos": qos, "count": COUNT,
         }));
     }
     for client in &mut raw {

@@ -1,8 +1,8 @@
 //! What is announced holds, in both directions; what is not offered is refused.
 
 use crate::harness::{
-    Client, Connect, Publish, V5, V311, Value, Will, engine, engine_only, is_stand_in, message,
-    on_one_and_three_workers,
+    Client, Connect, Publish, Setup, V5, V311, Value, Will, engine, engine_only, is_stand_in,
+    message, on_one_and_three_workers,
 };
 
 on_one_and_three_workers!(a_clients_receive_maximum_is_respected);
@@ -109,13 +109,18 @@ fn the_announced_maximum_packet_size_is_enforced() {
     client.refused(0x95);
 }
 
-/// [MQTT-3.2.2-11] [MQTT-3.2.2-10] [MQTT-3.2.2-12]
+/// [MQTT-3.2.2-9] [MQTT-3.2.2-10] [MQTT-3.2.2-11] [MQTT-3.2.2-12]
 #[test]
-fn qos_2_is_refused_as_announced() {
+fn qos_2_is_refused_where_the_file_says_so() {
     engine_only!();
-    let engine = engine(1);
+    let setup =
+        Setup { mapping: "      publish: {qosMax: at_least_once}\n".to_owned(), ..Setup::new(1) };
+    let engine = setup.start();
     for version in [V5, V311] {
         let mut client = Client::connect(engine.port, version, "c");
+        if version == V5 {
+            assert_eq!(client.announced(0x24), Some(&Value::Byte(1)), "Maximum QoS");
+        }
         assert_eq!(client.subscribe_with(&[("t", 2)], &[]), [1], "granted at most 1");
         client.send_publish(&message("t", "x", 2));
         client.refused(0x9b);

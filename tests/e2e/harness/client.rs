@@ -334,18 +334,40 @@ impl Client {
         (id, Packet { first, body }.encode())
     }
 
-    /// Publishes; at QoS 1 waits for PUBACK and gives its reason code.
+    /// Publishes; at QoS 1 and 2 waits until the flow is complete, and gives the reason code of
+    /// PUBACK or PUBREC.
     pub(crate) fn publish_with(&mut self, publish: &Publish) -> u8 {
         let id = self.send_publish(publish);
-        if publish.qos == 0 { 0 } else { self.puback(id) }
+        match publish.qos {
+            0 => 0,
+            1 => self.puback(id),
+            _ => {
+                let reason = self.acknowledged(5, id, "PUBREC");
+                if reason < 0x80 {
+                    self.release(id);
+                }
+                reason
+            }
+        }
     }
 
     /// Waits for the PUBACK of `id`; its reason code.
     pub(crate) fn puback(&mut self, id: u16) -> u8 {
-        let packet = self.answer("PUBACK");
-        assert_eq!(packet.kind(), 4, "PUBACK expected: {packet:?}");
-        assert_eq!(Reader(&packet.body).two(), id, "PUBACK in the order of the publishes");
+        self.acknowledged(4, id, "PUBACK")
+    }
+
+    /// Waits for the acknowledgement of this type for `id`; its reason code.
+    pub(crate) fn acknowledged(&mut self, kind: u8, id: u16, awaited: &str) -> u8 {
+        let packet = self.answer(awaited);
+        assert_eq!(packet.kind(), kind, "{awaited} expected: {packet:?}");
+        assert_eq!(Reader(&packet.body).two(), id, "{awaited} in the order of the publishes");
         packet.reason()
+    }
+
+    /// Sends PUBREL and waits for its PUBCOMP of success.
+    pub(crate) fn release(&mut self, id: u16) {
+        self.send_packet(0x62, id.to_be_bytes().to_vec());
+        assert_eq!(self.acknowledged(7, id, "PUBCOMP"), 0);
     }
 
     /// Publishes a text without properties; must be accepted.
@@ -374,7 +396,11 @@ impl Client {
     pub(crate) fn receive(&mut self) -> Publish {
         let publish = self.receive_unacknowledged();
         if let Some(id) = publish.id {
-            self.acknowledge(id);
+            if publish.qos == 1 {
+                self.acknowledge(id);
+            } else {
+                self.complete(id);
+            }
         }
         publish
     }
@@ -392,6 +418,13 @@ impl Client {
     /// Sends a PUBACK.
     pub(crate) fn acknowledge(&mut self, id: u16) {
         self.send_packet(0x40, id.to_be_bytes().to_vec());
+    }
+
+    /// Sends PUBREC, waits for PUBREL and sends PUBCOMP.
+    pub(crate) fn complete(&mut self, id: u16) {
+        self.send_packet(0x50, id.to_be_bytes().to_vec());
+        assert_eq!(self.acknowledged(6, id, "PUBREL"), 0);
+        self.send_packet(0x70, id.to_be_bytes().to_vec());
     }
 
     /// A PINGREQ and its answer: the connection is alive, and what was sent before is read.

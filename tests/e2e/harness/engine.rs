@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) ports: Vec<u16>,
     /// Lines of the mqtt binding, indented by four.
     pub(crate) mqtt: String,
+    /// Lines of the options of the mqtt-kafka binding, indented by six.
+    pub(crate) mapping: String,
     /// Lines of the routes of the mqtt-kafka binding, indented by six.
     pub(crate) routes: String,
     /// The topic for messages without a route.
@@ -54,6 +56,7 @@ impl Setup {
             workers,
             ports: vec![0],
             mqtt: String::new(),
+            mapping: String::new(),
             routes: String::new(),
             messages: "@messages".to_owned(),
             topics: Vec::new(),
@@ -78,7 +81,7 @@ impl Setup {
 
     /// The text of the file, before topic names are put in.
     pub(crate) fn yaml(&self) -> String {
-        let Self { ports, mqtt, messages, kafka, .. } = self;
+        let Self { ports, mqtt, mapping, messages, kafka, .. } = self;
         let routes = match &*self.routes {
             "" => String::new(),
             routes => format!("    routes:\n{routes}"),
@@ -106,7 +109,7 @@ bindings:
         sessions: \"@sessions\"
         messages: \"{messages}\"
         retained: \"@retained\"
-{routes}    exit: cache
+{mapping}{routes}    exit: cache
   cache:
     type: kafka
     kind: cache_client

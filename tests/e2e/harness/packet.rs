@@ -65,11 +65,11 @@ impl Packet {
         panic!("a length of more than four bytes: {bytes:?}");
     }
 
-    /// The reason code of CONNACK, PUBACK or DISCONNECT.
+    /// The reason code of CONNACK, DISCONNECT or an acknowledgement of a PUBLISH.
     pub(crate) fn reason(&self) -> u8 {
         let at = match self.kind() {
             2 => 1,
-            4 => 2,
+            4..=7 => 2,
             14 => 0,
             kind => panic!("no reason code in packet type {kind}"),
         };
