@@ -241,7 +241,7 @@ impl Engine {
         }
         Self {
             port,
-            topics: RefCell::new(Topics::create(&[])),
+            topics: RefCell::new(Topics::embedded(1)),
             file,
             workers: 1,
             address: String::new(),

@@ -140,18 +140,20 @@ enum Place {
     /// In the Kafka of this test run, asked through Kafka's own client.
     Kafka(BufReader<TcpStream>),
     /// In a directory.
-    Embedded(TempDir),
+    Embedded { directory: TempDir, partitions: usize },
 }
 
 impl Topics {
     /// Creates `messages`, `retained`, `sessions` and `more` under names that no other test has.
     pub(crate) fn create(more: &[&str]) -> Self {
-        if is_embedded() {
-            // There, topics are made when they are first used.
-            let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-            return Self { prefix: "t".to_owned(), place: Place::Embedded(directory) };
-        }
-        Self::create_in(&kafka().records, more)
+        if is_embedded() { Self::embedded(2) } else { Self::create_in(&kafka().records, more) }
+    }
+
+    /// Topics of this many partitions in a log that the engine keeps itself, where they are made
+    /// when they are first used.
+    pub(crate) fn embedded(partitions: usize) -> Self {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self { prefix: "t".to_owned(), place: Place::Embedded { directory, partitions } }
     }
 
     /// As [`Topics::create`], in the Kafka of `records`.
@@ -204,9 +206,9 @@ impl Topics {
     pub(crate) fn arguments(&self) -> Vec<String> {
         match &self.place {
             Place::Kafka(_) => Vec::new(),
-            Place::Embedded(directory) => {
+            Place::Embedded { directory, partitions } => {
                 let log = directory.path().join("log");
-                let back_end = format!("embedded:{}?partitions=2&gaps=7", log.display());
+                let back_end = format!("embedded:{}?partitions={partitions}&gaps=7", log.display());
                 vec!["--kafka".to_owned(), back_end]
             }
         }
@@ -216,7 +218,7 @@ impl Topics {
     pub(crate) fn address(&self) -> &str {
         match &self.place {
             Place::Kafka(_) => &kafka().address,
-            Place::Embedded(_) => "192.0.2.1:9092",
+            Place::Embedded { .. } => "192.0.2.1:9092",
         }
     }
 
@@ -228,7 +230,7 @@ impl Topics {
 
     /// Everything in this test's topic `name`: to its end now, and on until there are `at_least`.
     pub(crate) fn read(&mut self, name: &str, at_least: usize) -> Vec<Record> {
-        if let Place::Embedded(directory) = &self.place {
+        if let Place::Embedded { directory, .. } = &self.place {
             return read_embedded(&directory.path().join("log"), &self.name(name), at_least);
         }
         let millis = u64::try_from(PATIENCE.as_millis()).unwrap();
