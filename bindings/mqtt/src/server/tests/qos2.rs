@@ -36,7 +36,7 @@ fn deliver(bench: &Bench, offset: i64) {
     bench.exit().push(Event::Deliver(delivery("t", b"x", Qos::ExactlyOnce, offset, None)));
 }
 
-/// [MQTT-4.3.3-8], [MQTT-4.3.3-11], [MQTT-3.5.4-1]
+/// [MQTT-4.3.3-8], [MQTT-4.3.3-11]
 #[test]
 fn a_publish_is_received_once_the_exit_has_it_and_complete_once_it_is_released() {
     run(async {
