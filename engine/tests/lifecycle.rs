@@ -172,8 +172,13 @@ impl Node for TestNode {
 }
 
 static TEST: TestKind = TestKind;
-const CATALOG: Catalog =
-    Catalog { about: "an engine for this test", bindings: &[&TEST], settings: &[], actions: "{}" };
+const CATALOG: Catalog = Catalog {
+    about: "an engine for this test",
+    bindings: &[&TEST],
+    settings: &[],
+    properties: &[],
+    actions: "{}",
+};
 
 /// An engine in this process, on a file of its own.
 struct Running {
@@ -199,6 +204,7 @@ impl Running {
             config: running.file.clone(),
             workers: Some(1),
             settings: BTreeMap::new(),
+            properties: BTreeMap::new(),
         };
         let (ready, is_ready) = mpsc::channel();
         std::thread::spawn(move || run(options, CATALOG, |_| ready.send(()).unwrap()));

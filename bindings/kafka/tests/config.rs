@@ -15,6 +15,7 @@ const CATALOG: Catalog = Catalog {
         &kafka::CLIENT_KIND,
     ],
     settings: &[],
+    properties: &[],
     actions: "{}",
 };
 

@@ -1,7 +1,10 @@
 //! Zilla's properties, `-P NAME=VALUE`, as far as they mean something here.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::spi::Property;
 
 /// What properties ask for.
 #[derive(Debug, Default)]
@@ -15,6 +18,8 @@ pub(super) struct Properties {
     pub(super) workers: Option<u16>,
     pub(super) watches: bool,
     pub(super) is_verbose: bool,
+    /// Those that bindings read, by name.
+    pub(super) of_bindings: BTreeMap<&'static str, String>,
     /// What has no effect, in words.
     pub(super) warnings: Vec<String>,
 }
@@ -32,7 +37,8 @@ enum Meaning {
     Always,
 }
 
-/// The properties that mean something here. docs/from-zilla.md has them too.
+/// The properties that the engine reads; what bindings read, the catalog lists. docs/from-zilla.md
+/// has both.
 const KNOWN: &[(&str, Meaning)] = &[
     ("zilla.engine.config.uri", Meaning::ConfigUri),
     ("zilla.engine.config.url", Meaning::ConfigUrl),
@@ -49,30 +55,39 @@ impl Properties {
     ///
     /// # Errors
     /// What to say where the file cannot be read, or a value has no meaning.
-    pub(super) fn read(file: Option<&Path>, given: &[String]) -> Result<Self, String> {
+    pub(super) fn read(
+        file: Option<&Path>,
+        given: &[String],
+        of_bindings: &[Property],
+    ) -> Result<Self, String> {
         let mut properties = Self { watches: true, ..Self::default() };
         if let Some(file) = file {
             let text = fs::read_to_string(file)
                 .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
             for (name, value) in entries(&text) {
-                properties.set(&name, &value)?;
+                properties.set(&name, &value, of_bindings)?;
             }
         }
         for property in given {
             // Without a value, a property is switched on.
             let (name, value) = property.split_once('=').unwrap_or((property, "true"));
-            properties.set(name, value)?;
+            properties.set(name, value, of_bindings)?;
         }
         Ok(properties)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+    fn set(&mut self, name: &str, value: &str, of_bindings: &[Property]) -> Result<(), String> {
+        let wrong = |what: &str| format!("the property {name} cannot be `{value}`: {what}");
+        if let Some(property) = of_bindings.iter().find(|property| property.name == name) {
+            (property.check)(value).map_err(wrong)?;
+            self.of_bindings.insert(property.name, value.to_owned());
+            return Ok(());
+        }
         let known = KNOWN.iter().find(|(known, _)| *known == name);
         let Some((_, meaning)) = known else {
             self.warnings.push(format!("the property {name} has no effect here"));
             return Ok(());
         };
-        let wrong = |what: &str| format!("the property {name} cannot be `{value}`: {what}");
         let flag = || value.parse::<bool>().map_err(|_| wrong("it is true or false"));
         match meaning {
             Meaning::ConfigUri => self.config_uri = Some(value.to_owned()),
@@ -208,12 +223,25 @@ mod tests {
     #[test]
     fn the_command_line_goes_before_the_file_and_what_is_unknown_is_named() {
         let given = ["zilla.engine.workers=3", "zilla.engine.verbose", "zilla.other=1"];
-        let properties = Properties::read(None, &given.map(str::to_owned)).unwrap();
+        let properties = Properties::read(None, &given.map(str::to_owned), &[]).unwrap();
         assert_eq!((properties.workers, properties.is_verbose), (Some(3), true));
         assert_eq!(properties.warnings, ["the property zilla.other has no effect here"]);
         assert!(properties.watches);
         for wrong in ["zilla.engine.workers=0", "zilla.engine.config.watch=maybe"] {
-            assert!(Properties::read(None, &[wrong.to_owned()]).is_err(), "{wrong}");
+            assert!(Properties::read(None, &[wrong.to_owned()], &[]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_a_binding_reads_is_checked_and_the_last_value_holds() {
+        let check = |value: &str| value.parse::<u8>().map(drop).map_err(|_| "it is a small number");
+        let known = [Property { name: "zilla.binding.a.size", check }];
+        let given = ["zilla.binding.a.size=1", "zilla.binding.a.size=2"].map(str::to_owned);
+        let properties = Properties::read(None, &given, &known).unwrap();
+        assert_eq!(properties.of_bindings["zilla.binding.a.size"], "2");
+        assert!(properties.warnings.is_empty());
+        let wrong = Properties::read(None, &["zilla.binding.a.size=x".to_owned()], &known);
+        let message = "the property zilla.binding.a.size cannot be `x`: it is a small number";
+        assert_eq!(wrong.unwrap_err(), message);
     }
 }

@@ -74,7 +74,8 @@ pub(super) fn run(
         eprintln!("zilla: --log: {error}");
         return ExitCode::from(2);
     }
-    let properties = Properties::read(arguments.properties_file.as_deref(), &arguments.properties);
+    let file = arguments.properties_file.as_deref();
+    let properties = Properties::read(file, &arguments.properties, catalog.properties);
     let properties =
         properties.and_then(|properties| Ok((path(&arguments, &properties)?, properties)));
     let (config, properties) = match properties {
@@ -109,7 +110,13 @@ pub(super) fn run(
     let settings: BTreeMap<_, _> =
         chosen.iter().map(|(name, written, _)| (*name, written.clone())).collect();
     let workers = arguments.workers.or(properties.workers).map(usize::from);
-    let options = EngineOptions { config, workers, settings, watches: properties.watches };
+    let options = EngineOptions {
+        config,
+        workers,
+        settings,
+        properties: properties.of_bindings,
+        watches: properties.watches,
+    };
     let result = runtime::run(options, catalog, |engine| {
         for (name, _, words) in &chosen {
             println!("zilla: {name}: {words}");

@@ -41,6 +41,8 @@ pub struct EngineOptions {
     pub watches: bool,
     /// What was chosen for the catalog's settings, by name.
     pub settings: BTreeMap<&'static str, String>,
+    /// The values of the catalog's properties that were given, by name.
+    pub properties: BTreeMap<&'static str, String>,
 }
 
 /// Why an engine did not start.

@@ -130,6 +130,7 @@ impl Control {
             mailboxes: &self.mailboxes,
             metrics: &self.metrics,
             settings: &self.options.settings,
+            properties: &self.options.properties,
         };
         match tokio::time::timeout(PREPARE, node.definition.prepare(&cx)).await {
             Ok(result) => result,

@@ -12,6 +12,8 @@ pub struct Catalog {
     pub bindings: &'static [&'static dyn BindingKind],
     /// What can be chosen for a whole run, by name.
     pub settings: &'static [Setting],
+    /// The properties of Zilla that bindings read, by name. docs/from-zilla.md has them too.
+    pub properties: &'static [Property],
     /// What clients do and what is decided of it, for `zilla explain` and `zilla test`: a JSON
     /// object with `verbs`, the JSON Schema of the arguments of each, and `facts`, that of what is
     /// expected of each fact. Verbs have `description`, arguments too; facts have a `title`.
@@ -34,6 +36,16 @@ pub struct Setting {
     /// Why nothing outside of this process can be looked at where it is chosen; `None` where it
     /// can.
     pub offline: Option<&'static str>,
+}
+
+/// A property of Zilla, given by `zilla start -P NAME=VALUE` or a file of properties, which holds
+/// for all bindings of a run; definitions ask for it by [`crate::spi::PrepareCx::property`].
+#[derive(Clone, Copy, Debug)]
+pub struct Property {
+    /// The whole name.
+    pub name: &'static str,
+    /// Checks a value; what it must be, in words, where it is not.
+    pub check: fn(&str) -> Result<(), &'static str>,
 }
 
 impl Catalog {

@@ -19,6 +19,7 @@ pub struct PrepareCx<'a> {
     pub(crate) mailboxes: &'a [Arc<Mailbox>],
     pub(crate) metrics: &'a Arc<Metrics>,
     pub(crate) settings: &'a BTreeMap<&'static str, String>,
+    pub(crate) properties: &'a BTreeMap<&'static str, String>,
 }
 
 impl PrepareCx<'_> {
@@ -65,6 +66,12 @@ impl PrepareCx<'_> {
     #[must_use]
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)
+    }
+
+    /// The value of a [`crate::spi::Property`], checked, where it was given.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&str> {
+        self.properties.get(name).map(String::as_str)
     }
 
     /// The process's metrics.
