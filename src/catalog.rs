@@ -15,6 +15,6 @@ pub(crate) const CATALOG: Catalog = Catalog {
         &kafka_binding::CLIENT_KIND,
     ],
     settings: &[kafka_binding::BACK_END],
-    properties: &[],
+    properties: mqtt::PROPERTIES,
     actions: mqtt::ACTIONS,
 };

@@ -155,7 +155,6 @@ fn absent_features_are_announced() {
     let client = Client::connect(engine.port, V5, "c");
     assert_eq!(client.announced(0x24), None, "Maximum QoS 2");
     assert_eq!(client.announced(0x2a), Some(&Value::Byte(0)), "no shared subscriptions");
-    assert!(matches!(client.announced(0x22), None | Some(Value::Two(0))), "no topic aliases");
     assert!(matches!(client.announced(0x25), None | Some(Value::Byte(1))), "retained messages");
     assert!(matches!(client.announced(0x27), Some(Value::Four(1000..))), "Maximum Packet Size");
     assert!(matches!(client.announced(0x21), Some(Value::Two(1..))), "Receive Maximum");

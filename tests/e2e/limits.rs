@@ -1,8 +1,8 @@
 //! What is announced holds, in both directions; what is not offered is refused.
 
 use crate::harness::{
-    Client, Connect, Publish, Setup, V5, V311, Value, Will, engine, engine_only, is_stand_in,
-    message, on_one_and_three_workers,
+    Client, Connect, Setup, V5, V311, Value, Will, engine, engine_only, is_stand_in, message,
+    on_one_and_three_workers,
 };
 
 on_one_and_three_workers!(a_clients_receive_maximum_is_respected);
@@ -135,25 +135,6 @@ fn qos_2_is_refused_where_the_file_says_so() {
         }
     }
     assert!(engine.records("messages", 0).is_empty());
-}
-
-/// [MQTT-3.3.2-9] [MQTT-3.3.2-8]
-#[test]
-fn topic_aliases_are_refused() {
-    engine_only!();
-    let engine = engine(1);
-    for alias in [0, 1, 65535] {
-        for topic in ["t", ""] {
-            let mut client = Client::connect(engine.port, V5, "c");
-            let properties = vec![(0x23, Value::Two(alias))];
-            client.send_publish(&Publish { properties, ..message(topic, "x", 1) });
-            client.refused(0x94);
-        }
-    }
-    // An empty topic without an alias.
-    let mut client = Client::connect(engine.port, V5, "c");
-    client.send_publish(&message("", "x", 1));
-    client.refused(0x82);
 }
 
 /// Announced as absent, refused with the code for it.

@@ -13,6 +13,7 @@
     reason = "a test ends at the first surprise, waits on the clock, and cleans up as far as it can"
 )]
 
+mod aliases;
 mod command_line;
 mod connections;
 mod exchange;

@@ -1,5 +1,6 @@
 //! Options and routes of an mqtt binding, read from the file.
 
+mod properties;
 #[cfg(test)]
 mod tests;
 mod unreachable;
@@ -9,6 +10,9 @@ use std::collections::BTreeMap;
 
 use engine::config::{ExitName, NodeConfig, Problem, Problems, codes};
 use serde::Deserialize;
+
+pub use properties::PROPERTIES;
+pub(crate) use properties::offer;
 
 use crate::state::{ClientPattern, Condition, Route, Routes, TopicPattern, Versions};
 

@@ -12,7 +12,8 @@ use mqtt_plane::{Closed, Limits, Publish, ReasonCode, Version};
 
 use crate::config::ServerConfig;
 use crate::state::{
-    self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Request, Terms, UNLIMITED, admit, stricter,
+    self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Policy, Request, Terms, UNLIMITED, admit,
+    stricter,
 };
 use crate::wire::{
     Connect, Malformed, Packet, PublishExtras, User, WillView, decode, encode_connect,
@@ -113,7 +114,9 @@ fn connect(
     };
     let exits = config.exits.iter().filter_map(|exit| trace.bounds::<Limits>(&exit.name));
     let limits = exits.fold(UNLIMITED, stricter);
-    let terms = match admit(&connect, config.versions, limits) {
+    // What properties set is not known here: they belong to a run.
+    let policy = Policy { versions: config.versions, ..Policy::DEFAULT };
+    let terms = match admit(&connect, &policy, limits) {
         Ok(terms) => terms,
         Err(Closed { reason, detail }) => {
             let rule = match reason {

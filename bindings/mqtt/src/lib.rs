@@ -14,6 +14,7 @@ use std::sync::Arc;
 use engine::config::{NodeConfig, Problems};
 use engine::spi::{BindingKind, Definition};
 
+pub use config::PROPERTIES;
 pub use server::detached;
 
 /// What MQTT clients do and what is decided of it, for the catalog.

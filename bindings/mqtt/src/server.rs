@@ -1,6 +1,7 @@
 //! kind `server`: one task a connection, from the bytes of a client to the sessions of the exits.
 
 mod acknowledge;
+mod aliases;
 mod connack;
 mod connect;
 mod connection;
@@ -30,9 +31,9 @@ use engine::spi::{
 };
 use mqtt_plane::{Mqtt, MqttExit};
 
-use crate::config::ServerConfig;
+use crate::config::{self, ServerConfig};
 use crate::explain::explain;
-use crate::state::{Route, Routes, Versions};
+use crate::state::{Offer, Policy, Route, Routes};
 use node::{Server, ServerNode, Table};
 use takeover::Clients;
 
@@ -47,14 +48,20 @@ impl MqttServer {
         Self { name, config }
     }
 
-    fn table(&self, links: &Links<'_>) -> Table {
+    fn table(&self, shared: &Shared, links: &Links<'_>) -> Table {
         let exits = self.config.exits.iter();
         Table::new(
             self.config.routes.clone(),
-            self.config.versions,
+            Policy { versions: self.config.versions, offer: shared.offer },
             exits.map(|exit| (exit.name.clone(), links.link::<Mqtt>(&exit.name))).collect(),
         )
     }
+}
+
+/// What the workers share.
+pub(crate) struct Shared {
+    clients: Arc<Clients>,
+    offer: Offer,
 }
 
 impl Definition for MqttServer {
@@ -86,13 +93,15 @@ impl Definition for MqttServer {
         // Who owns a client id outlives a reload: the connections do too.
         let key = format!("mqtt:{}", cx.name());
         let clients = cx.store().get_or_make(&key, || Ok::<_, Problem>(Arc::<Clients>::default()));
-        let prepared = clients.map(|clients| -> Prepared { clients });
+        let offer = config::offer(|name| cx.property(name));
+        let prepared = clients.map(|clients| -> Prepared { Arc::new(Shared { clients, offer }) });
         Box::pin(std::future::ready(prepared))
     }
 
     fn attach(&self, prepared: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
-        let clients = prepared_as(prepared);
-        let server = Rc::new(Server::new(cx, &self.name, clients, self.table(links)));
+        let shared = prepared_as::<Shared>(prepared);
+        let table = self.table(&shared, links);
+        let server = Rc::new(Server::new(cx, &self.name, Arc::clone(&shared.clients), table));
         let accept: Rc<dyn Accept> = Rc::<Server>::clone(&server);
         Attached { entry: Some(Entry::new::<Bytes>(accept)), node: Rc::new(ServerNode(server)) }
     }
@@ -104,6 +113,6 @@ impl Definition for MqttServer {
 pub fn detached(cx: &WorkerCx, exit: Rc<dyn MqttExit>) -> Rc<dyn Accept> {
     let routes = Routes::new(vec![Route { exit: 0, when: Vec::new() }]);
     let exits = vec![(NodeName::new("detached", "exit"), Link::to(exit))];
-    let table = Table::new(routes, Versions::ALL, exits);
+    let table = Table::new(routes, Policy::DEFAULT, exits);
     Rc::new(Server::new(cx, &NodeName::new("detached", "mqtt"), Arc::default(), table))
 }

@@ -48,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) topics: Vec<&'static str>,
     /// Lines of the options of the kafka client, indented by six.
     pub(crate) kafka: String,
+    /// Properties of Zilla, `NAME=VALUE`.
+    pub(crate) properties: Vec<String>,
 }
 
 impl Setup {
@@ -61,7 +63,14 @@ impl Setup {
             messages: "@messages".to_owned(),
             topics: Vec::new(),
             kafka: "      servers: [\"${{env.KAFKA_BOOTSTRAP_SERVER}}\"]\n".to_owned(),
+            properties: Vec::new(),
         }
+    }
+
+    /// Sets a property `zilla.binding.mqtt.NAME`.
+    pub(crate) fn with_property(mut self, name: &str, value: &str) -> Self {
+        self.properties.push(format!("zilla.binding.mqtt.{name}={value}"));
+        self
     }
 
     pub(crate) fn with_topics(mut self, topics: &[&'static str]) -> Self {
@@ -155,6 +164,7 @@ pub(crate) struct Engine {
     /// The configuration file.
     pub(crate) file: PathBuf,
     workers: usize,
+    properties: Vec<String>,
     /// Where Kafka is.
     address: String,
     process: Process,
@@ -188,12 +198,14 @@ impl Engine {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let file = directory.path().join("zilla.yaml");
         std::fs::write(&file, fill(&setup.yaml(), &topics)).unwrap();
-        let (process, errors, port) = launch(&file, setup.workers, address, &topics);
+        let Setup { workers, properties, .. } = setup;
+        let (process, errors, port) = launch(&file, (*workers, properties), address, &topics);
         let engine = Self {
             port,
             topics: RefCell::new(topics),
             file,
-            workers: setup.workers,
+            workers: *workers,
+            properties: properties.clone(),
             address: address.to_owned(),
             process,
             errors,
@@ -223,7 +235,7 @@ impl Engine {
     pub(crate) fn launch(&mut self) {
         let topics = self.topics.borrow();
         (self.process, self.errors, self.port) =
-            launch(&self.file, self.workers, &self.address, &topics);
+            launch(&self.file, (self.workers, &self.properties), &self.address, &topics);
         drop(topics);
         self.read.set(0);
         self.event_named("config.reload.applied");
@@ -244,6 +256,7 @@ impl Engine {
             topics: RefCell::new(Topics::embedded(1)),
             file,
             workers: 1,
+            properties: Vec::new(),
             address: String::new(),
             process,
             errors: std::sync::mpsc::channel().1,
@@ -391,7 +404,7 @@ impl Drop for Engine {
 /// Starts the engine and waits until it serves; the process, its standard error, its first port.
 fn launch(
     file: &Path,
-    workers: usize,
+    (workers, properties): (usize, &[String]),
     address: &str,
     topics: &Topics,
 ) -> (Process, Receiver<String>, u16) {
@@ -400,6 +413,7 @@ fn launch(
         zilla(&["start", "--log-format", "json", "--workers", &workers.to_string(), "-c"])
             .arg(file)
             .args(topics.arguments())
+            .args(properties.iter().flat_map(|property| ["-P", property]))
             .env("KAFKA_BOOTSTRAP_SERVER", address)
             .stderr(Stdio::piped()),
     );

@@ -32,6 +32,7 @@ pub(super) fn write_connack(
             maximum_packet_size: Some(terms.maximum_packet_size),
             // [MQTT-3.2.2-16]
             assigned_client_id: connect.client_id.is_empty().then_some(client_id),
+            topic_alias_maximum: terms.topic_alias_maximum,
             shared_subscription_available: false,
             server_keep_alive: terms.server_keep_alive,
             ..ConnackProperties::default()

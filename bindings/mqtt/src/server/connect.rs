@@ -161,7 +161,7 @@ async fn open(
     let limit = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
     let refused = |closed| Refused::Told { version: connect.version, limit, closed };
     let table = server.table();
-    let terms = admit(&connect, table.versions, table.limits()).map_err(refused)?;
+    let terms = admit(&connect, &table.policy, table.limits()).map_err(refused)?;
     let client_id: Rc<str> = match connect.client_id {
         // [MQTT-3.1.3-6], [MQTT-3.1.3-7]
         "" => assigned_client_id().into(),

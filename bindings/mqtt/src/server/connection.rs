@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use engine::bytes::{Buffer, Ended, Io};
 use mqtt_plane::{Cause, Closed, OpenDelivery, ReasonCode, Version};
 
+use super::aliases::Aliases;
 use super::connect::Opened;
 use super::linger;
 use super::node::{Server, Table};
@@ -68,6 +69,7 @@ pub(super) struct Connection {
     pub(super) acks: InboundAcks,
     pub(super) in_flight: InFlight,
     pub(super) requests: Requests,
+    pub(super) aliases: Aliases,
     /// Bytes received that are not taken yet; none while the client is idle.
     pub(super) inbound: Option<Buffer>,
     pub(super) blocked: Option<Blocked>,
@@ -97,6 +99,7 @@ impl Connection {
             sessions,
             acks: InboundAcks::default(),
             requests: Requests::default(),
+            aliases: Aliases::default(),
             blocked: inbound.is_some().then_some(Blocked::Handshake),
             inbound,
             outbound: Some(outbound),

@@ -3,7 +3,7 @@
 use mqtt_plane::{Delivery, FrameKind, Publish, Qos, ReasonCode, Stage, Version};
 
 use super::connection::Connection;
-use crate::state::{Dropped, Source};
+use crate::state::{Alias, Dropped, Source};
 use crate::wire::{
     AckKind, PublishExtras, SubscriptionIdView, encode_publish, set_packet_id, set_publish_flags,
 };
@@ -70,13 +70,19 @@ impl Connection {
         }
         let version = self.terms.version;
         let limit = self.terms.client_maximum_packet_size as usize;
-        let out = self.out();
+        let mut alias = self.aliases.take(&self.terms, delivery);
+        let out = self.outbound.get_or_insert_with(|| self.server.cx.pool().take());
         let start = out.len();
-        encode_delivery(out, version, delivery, dup, packet_id, message_expiry);
-        let len = out.len() - start;
-        if len == 0 || len > limit {
+        loop {
+            encode_delivery(out, version, delivery, dup, packet_id, message_expiry, alias);
+            let len = out.len() - start;
+            if len > 0 && len <= limit {
+                break;
+            }
             out.truncate(start);
-            return Err(Skipped::TooLarge);
+            // Without the alias that it would set, it may fit.
+            let alias = alias.take_if(|alias| !alias.is_known).ok_or(Skipped::TooLarge)?;
+            self.aliases.forget(alias);
         }
         self.server.counters.deliveries_sent.increment();
         Ok(())
@@ -99,6 +105,7 @@ fn encode_delivery(
     dup: bool,
     packet_id: u16,
     message_expiry: Option<u32>,
+    alias: Option<Alias>,
 ) {
     let qos = delivery.qos;
     let publish: Publish<'_> = delivery.messages.publish(delivery.index);
@@ -109,13 +116,13 @@ fn encode_delivery(
         retain: delivery.retain,
         packet_id,
         message_expiry,
-        topic_alias: None,
-        omits_topic: false,
+        topic_alias: alias.map(|alias| alias.number),
+        omits_topic: alias.is_some_and(|alias| alias.is_known),
         subscription_ids: SubscriptionIdView::new(subscription_ids),
     };
     // What differs from one receiver to the next, or from one second to the next, is not shared.
-    let is_alike =
-        version == Version::V311 || (subscription_ids.is_empty() && message_expiry.is_none());
+    let is_alike = version == Version::V311
+        || (subscription_ids.is_empty() && message_expiry.is_none() && alias.is_none());
     if !(delivery.is_shared && is_alike) {
         // What is too long has appended nothing.
         encode_publish(out, version, &publish, &extras).unwrap_or(0);

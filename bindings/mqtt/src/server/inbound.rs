@@ -99,7 +99,12 @@ impl Connection {
         packet: &Packet<'_>,
     ) -> Result<Result<(), Blocked>, End> {
         match packet {
-            Packet::Publish(publish) => return self.take_publish(cx, publish),
+            Packet::Publish(publish) => {
+                return match publish.topic_alias {
+                    None => self.take_publish(cx, publish),
+                    Some(alias) => self.take_aliased(cx, publish, alias),
+                };
+            }
             Packet::Subscribe(subscribe) => return self.take_subscribe(subscribe),
             Packet::Unsubscribe(unsubscribe) => return self.take_unsubscribe(unsubscribe),
             Packet::Puback(ack) => self.take_puback(ack),

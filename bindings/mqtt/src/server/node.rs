@@ -10,30 +10,32 @@ use std::sync::Arc;
 
 use engine::bytes::{Accept, Conn, Ended};
 use engine::config::NodeName;
-use engine::spi::{Definition, Link, Links, Node, Prepared, Retire, WorkerCx, definition_as};
+use engine::spi::{
+    Definition, Link, Links, Node, Prepared, Retire, WorkerCx, definition_as, prepared_as,
+};
 use mqtt_plane::{Event, Limits, Mqtt};
 
-use super::MqttServer;
 use super::connect::connect;
 use super::counters::Counters;
 use super::registry::{Registration, Registry};
 use super::takeover::Clients;
-use crate::state::{Decision, Request, Routes, UNLIMITED, Versions, stricter};
+use super::{MqttServer, Shared};
+use crate::state::{Decision, Policy, Request, Routes, UNLIMITED, stricter};
 
 /// The configuration in force: replaced as a whole by a reload.
 pub(super) struct Table {
     routes: Routes,
-    pub(super) versions: Versions,
+    pub(super) policy: Policy,
     pub(super) exits: Vec<(NodeName, Link<Mqtt>)>,
 }
 
 impl Table {
     pub(super) const fn new(
         routes: Routes,
-        versions: Versions,
+        policy: Policy,
         exits: Vec<(NodeName, Link<Mqtt>)>,
     ) -> Self {
-        Self { routes, versions, exits }
+        Self { routes, policy, exits }
     }
 
     pub(super) fn decide(&self, request: Request<'_>) -> Option<Decision> {
@@ -143,12 +145,13 @@ impl Node for ServerNode {
     fn update(
         &self,
         definition: &Arc<dyn Definition>,
-        _: &Prepared,
+        prepared: &Prepared,
         _: &WorkerCx,
         links: &mut Links<'_>,
     ) {
         if let Some(definition) = definition_as::<MqttServer>(&**definition) {
-            self.0.set_table(definition.table(links));
+            let shared = prepared_as::<Shared>(prepared);
+            self.0.set_table(definition.table(&shared, links));
         }
     }
 

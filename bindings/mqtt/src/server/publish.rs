@@ -9,17 +9,13 @@ use crate::state::{InUse, NO_ROUTE};
 use crate::wire::{AckKind, PublishPacket};
 
 impl Connection {
+    /// Takes a PUBLISH; an alias of it is resolved already.
     pub(super) fn take_publish(
         &mut self,
         cx: &mut Context<'_>,
         packet: &PublishPacket<'_>,
     ) -> Result<Result<(), Blocked>, End> {
         packet.check_from_client()?;
-        if packet.topic_alias.is_some() {
-            // [MQTT-3.2.2-18]: no Topic Alias Maximum was announced.
-            let detail = "topic alias above the Topic Alias Maximum, 0";
-            return Err(End::violation(ReasonCode::TOPIC_ALIAS_INVALID, detail));
-        }
         if let Err(closed) = self.terms.admit_publish(packet.qos) {
             return Err(End::violation(closed.reason, closed.detail));
         }

@@ -1,5 +1,6 @@
 //! The server between a scripted client and a scripted exit, in one thread, on paused time.
 
+mod aliases;
 mod connect;
 mod deliver;
 mod lifecycle;

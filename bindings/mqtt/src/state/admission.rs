@@ -2,6 +2,7 @@
 
 use mqtt_plane::{Closed, Limits, Qos, ReasonCode, Version};
 
+use super::Policy;
 use crate::wire::Connect;
 
 /// The longest client id, bytes.
@@ -13,27 +14,6 @@ pub const MAX_KEEP_ALIVE: u16 = 1000;
 
 /// Deliveries that a 3.1.1 client, which has no way to say how many it takes, may have uncompleted.
 const RECEIVE_MAXIMUM_V311: u16 = 1024;
-
-/// The protocol versions that a binding accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Versions {
-    /// MQTT 3.1.1.
-    pub v311: bool,
-    /// MQTT 5.0.
-    pub v5: bool,
-}
-
-impl Versions {
-    /// Both.
-    pub const ALL: Self = Self { v311: true, v5: true };
-
-    const fn accepts(self, version: Version) -> bool {
-        match version {
-            Version::V311 => self.v311,
-            Version::V5 => self.v5,
-        }
-    }
-}
 
 /// What a connection keeps to, as CONNECT and CONNACK say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +32,14 @@ pub struct Terms {
     pub client_receive_maximum: u16,
     /// The largest packet that the client takes, bytes.
     pub client_maximum_packet_size: u32,
+    /// Topic aliases that the server may set for the client; 0: none.
+    pub client_topic_alias_maximum: u16,
     /// QoS 1 and QoS 2 publishes that the client may have uncompleted.
     pub receive_maximum: u16,
     /// The largest packet that the client may send, bytes.
     pub maximum_packet_size: u32,
+    /// Topic aliases that the client may set; 0: none.
+    pub topic_alias_maximum: u16,
     /// The highest QoS of a publish or a will of the client, and of a subscription granted.
     pub maximum_qos: Qos,
 }
@@ -110,11 +94,11 @@ pub const UNLIMITED: Limits = Limits {
 ///
 /// # Errors
 /// The code for CONNACK and what is wrong.
-pub fn admit(connect: &Connect<'_>, versions: Versions, limits: Limits) -> Result<Terms, Closed> {
+pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<Terms, Closed> {
     let refuse = |reason, detail| Err(Closed { reason, detail });
     let version = connect.version;
     let properties = &connect.properties;
-    if !versions.accepts(version) {
+    if !policy.versions.accepts(version) {
         // [MQTT-3.1.2-2]
         return refuse(
             ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
@@ -172,6 +156,8 @@ pub fn admit(connect: &Connect<'_>, versions: Versions, limits: Limits) -> Resul
         client_maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
         receive_maximum: limits.receive_maximum.max(1),
         maximum_packet_size: limits.maximum_packet_size,
+        client_topic_alias_maximum: properties.topic_alias_maximum,
+        topic_alias_maximum: policy.offer.topic_alias_maximum,
         maximum_qos: limits.maximum_qos,
     })
 }
@@ -204,6 +190,7 @@ pub fn stricter(a: Limits, b: Limits) -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Versions;
     use crate::wire::WillView;
 
     const LIMITS: Limits = Limits {
@@ -214,16 +201,17 @@ mod tests {
     };
 
     fn refusal(connect: &Connect<'_>) -> ReasonCode {
-        admit(connect, Versions::ALL, LIMITS).unwrap_err().reason
+        admit(connect, &Policy::DEFAULT, LIMITS).unwrap_err().reason
     }
 
     #[test]
     fn connects_that_cannot_be_served_are_refused_with_their_reason() {
         let connect = Connect::new(Version::V5, "c");
-        let v5_only = Versions { v311: false, v5: true };
+        let versions = Versions { v311: false, v5: true };
+        let v5_only = Policy { versions, ..Policy::DEFAULT };
         let old = Connect::new(Version::V311, "c");
         assert_eq!(
-            admit(&old, v5_only, LIMITS).unwrap_err().reason,
+            admit(&old, &v5_only, LIMITS).unwrap_err().reason,
             ReasonCode::UNSUPPORTED_PROTOCOL_VERSION
         );
         let mut authenticated = connect;
@@ -235,7 +223,7 @@ mod tests {
             assert_eq!(refusal(&connect), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
         let mut unnamed = Connect::new(Version::V311, "");
-        assert!(admit(&unnamed, Versions::ALL, LIMITS).is_ok());
+        assert!(admit(&unnamed, &Policy::DEFAULT, LIMITS).is_ok());
         unnamed.clean_start = false;
         assert_eq!(refusal(&unnamed), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         let mut will = connect;
@@ -261,12 +249,12 @@ mod tests {
     fn a_session_that_is_not_kept_expires_at_once() {
         let mut connect = Connect::new(Version::V5, "c");
         connect.properties.session_expiry = 60;
-        let terms = admit(&connect, Versions::ALL, LIMITS).unwrap();
+        let terms = admit(&connect, &Policy::DEFAULT, LIMITS).unwrap();
         assert_eq!((terms.session_expiry_asked, terms.session_expiry), (60, 0));
         let kept = Limits { keeps_sessions: true, ..LIMITS };
-        assert_eq!(admit(&connect, Versions::ALL, kept).unwrap().session_expiry, 60);
+        assert_eq!(admit(&connect, &Policy::DEFAULT, kept).unwrap().session_expiry, 60);
         let mut old = Connect::new(Version::V311, "c");
         old.clean_start = false;
-        assert_eq!(admit(&old, Versions::ALL, kept).unwrap().session_expiry, u32::MAX);
+        assert_eq!(admit(&old, &Policy::DEFAULT, kept).unwrap().session_expiry, u32::MAX);
     }
 }

@@ -1,18 +1,21 @@
 //! What a connection decides and remembers. No I/O, no clock.
 
 mod admission;
+mod aliases;
 mod in_flight;
 mod inbound_acks;
 mod pattern;
+mod policy;
 mod requests;
 mod routes;
 
 pub use admission::{
-    MAX_CLIENT_ID, MAX_KEEP_ALIVE, NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, Versions, admit,
-    stricter,
+    MAX_CLIENT_ID, MAX_KEEP_ALIVE, NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter,
 };
+pub use aliases::{Alias, InboundAliases, OutboundAliases};
 pub use in_flight::{Dropped, InFlight, Pubrec, Source};
 pub use inbound_acks::{Acknowledgement, InUse, InboundAcks};
 pub use pattern::{ClientPattern, TopicPattern};
+pub use policy::{Offer, Policy, Versions};
 pub use requests::{Answer, RequestKind, Requests};
 pub use routes::{Condition, Decision, Item, Request, Route, Routes, Verdict};

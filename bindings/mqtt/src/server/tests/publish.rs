@@ -139,7 +139,7 @@ fn while_the_exit_is_not_ready_nothing_is_read_and_nothing_is_lost() {
     });
 }
 
-/// [MQTT-3.2.2-11], [MQTT-3.2.2-18], [MQTT-3.3.4-6], [MQTT-3.2.2-15]
+/// [MQTT-3.2.2-11], [MQTT-3.2.2-17], [MQTT-3.3.4-6], [MQTT-3.2.2-15]
 #[test]
 fn publishes_beyond_what_connack_said_end_the_connection() {
     run(async {
@@ -148,7 +148,7 @@ fn publishes_beyond_what_connack_said_end_the_connection() {
         let large: Vec<u8> = [&b"\x30\xE9\x07\x00\x01t\x00"[..], &vec![b'x'; 1001 - 4]].concat();
         for (bytes, reason) in [
             (&b"\x34\x06\x00\x01t\x00\x01\x00"[..], ReasonCode::QOS_NOT_SUPPORTED),
-            (b"\x30\x07\x00\x01t\x03\x23\x00\x01", ReasonCode::TOPIC_ALIAS_INVALID),
+            (b"\x30\x07\x00\x01t\x03\x23\x00\x21", ReasonCode::TOPIC_ALIAS_INVALID),
             (b"\x30\x07\x00\x01t\x03\x23\x00\x00", ReasonCode::TOPIC_ALIAS_INVALID),
             (b"\x30\x06\x00\x01t\x02\x0B\x01", ReasonCode::PROTOCOL_ERROR),
             (b"\x30\x04\x00\x01#\x00", ReasonCode::TOPIC_NAME_INVALID),

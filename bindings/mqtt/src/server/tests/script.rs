@@ -23,7 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::server::node::{Server, Table};
 use crate::server::takeover::Clients;
-use crate::state::{Route, Routes, Versions};
+use crate::state::{Policy, Route, Routes, Versions};
 use crate::wire::{Connect, Packet, decode, encode, encode_connect, header};
 
 pub(super) const SUCCESS: ReasonCode = ReasonCode::SUCCESS;
@@ -311,7 +311,8 @@ impl Bench {
             let link = Link::to(Rc::new(exit.clone()) as Rc<dyn MqttExit>);
             (NodeName::new("test", &format!("exit{index}")), link)
         });
-        Table::new(Routes::new(routes), versions, links.collect())
+        let policy = Policy { versions, ..Policy::DEFAULT };
+        Table::new(Routes::new(routes), policy, links.collect())
     }
 
     /// Reloads the routes.
