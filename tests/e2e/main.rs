@@ -20,6 +20,7 @@ mod exchange;
 #[expect(dead_code, unused_imports, reason = "the tests of faults use the rest")]
 mod harness;
 mod limits;
+mod offer;
 mod qos2;
 mod record_read;
 mod record_written;

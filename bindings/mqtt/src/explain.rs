@@ -6,14 +6,14 @@
 use engine::spi::{Action, Denial, Fact, Trace, Verdict};
 use mqtt_plane::asked::{
     Asked, AskedFor, connect_denied, connection_ended, publish_denied, qos_of, subscription,
-    subscription_denied,
+    subscription_denied, subscription_unavailable,
 };
-use mqtt_plane::{Closed, Limits, Publish, ReasonCode, Version};
+use mqtt_plane::{Closed, Limits, Publish, ReasonCode, Subscription, Version};
 
 use crate::config::ServerConfig;
 use crate::state::{
     self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Policy, Request, Terms, UNLIMITED, admit,
-    stricter,
+    stricter, unavailable,
 };
 use crate::wire::{
     Connect, Malformed, Packet, PublishExtras, User, WillView, decode, encode_connect,
@@ -60,10 +60,10 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
                     decision = decide(config, Request::Subscribe(filter), trace);
                     decision.ok_or(NO_ROUTE.reason)
                 };
-                terms.admit_subscription(subscription.filter, subscription.qos, route)
+                terms.admit_subscription(subscription, route)
             });
             match admitted {
-                Ok((decision, granted)) => {
+                Ok((decision, Subscription { qos: granted, .. })) => {
                     if granted < *qos {
                         let why =
                             format!("Maximum QoS {} in place of {}", granted as u8, *qos as u8);
@@ -72,10 +72,13 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
                     let action = action.clone().with("qos", granted as u64);
                     trace.pass(&config.exits[decision.exit].name, action);
                 }
-                Err(reason) => {
-                    let detail = refused_filter(reason, filter);
-                    trace.deny("", subscription_denied(reason, &detail));
-                }
+                Err(reason) => trace.deny(
+                    "",
+                    match unavailable(reason) {
+                        Some(detail) => subscription_unavailable(reason, detail),
+                        None => subscription_denied(reason, &refused_filter(reason, filter)),
+                    },
+                ),
             }
         }
     }
@@ -157,7 +160,7 @@ fn publish(
         Ok(_) => return,
         Err(malformed) => return trace.deny("", ended(&malformed)),
     };
-    if let Err(Closed { reason, detail }) = terms.admit_publish(packet.qos) {
+    if let Err(Closed { reason, detail }) = terms.admit_publish(packet.qos, packet.retain) {
         return trace.deny("", connection_ended(reason, detail));
     }
     match decide(config, Request::Publish(packet.topic), trace) {
@@ -219,9 +222,6 @@ fn too_long() -> Denial {
 
 fn refused_filter(reason: ReasonCode, filter: &str) -> String {
     match reason {
-        ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED => {
-            "shared subscriptions are not supported".to_owned()
-        }
         ReasonCode::TOPIC_FILTER_INVALID => format!("`{filter}` is not a topic filter"),
         _ => format!("no route takes subscriptions to `{filter}`"),
     }

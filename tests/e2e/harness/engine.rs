@@ -226,6 +226,11 @@ impl Engine {
         self.launch();
     }
 
+    /// The properties that it has when it is started again.
+    pub(crate) fn set_properties(&mut self, setup: &Setup) {
+        self.properties.clone_from(&setup.properties);
+    }
+
     /// Ends the engine as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.process.kill();

@@ -178,3 +178,9 @@ pub fn publish_denied(reason: ReasonCode, detail: &str, qos: Qos) -> Denial {
 pub fn subscription_denied(reason: ReasonCode, detail: &str) -> Denial {
     denial(reason, detail, format!("SUBACK 0x{:02X}", reason.0), "SUBACK 0x80".to_owned())
 }
+
+/// A subscription is of a kind that CONNACK has said is not available.
+#[must_use]
+pub fn subscription_unavailable(reason: ReasonCode, detail: &str) -> Denial {
+    denial(reason, detail, format!("DISCONNECT 0x{:02X}", reason.0), "SUBACK 0x80".to_owned())
+}

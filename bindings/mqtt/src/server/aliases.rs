@@ -52,7 +52,7 @@ impl Connection {
         alias: u16,
     ) -> Result<Result<(), Blocked>, End> {
         let inbound = &mut self.aliases.both().inbound;
-        let topic = inbound.resolve(self.terms.topic_alias_maximum, alias, packet.topic);
+        let topic = inbound.resolve(self.terms.offer.topic_alias_maximum, alias, packet.topic);
         let topic = topic.map_err(|closed| End::violation(closed.reason, closed.detail))?;
         self.take_publish(cx, &PublishPacket { topic: &topic, topic_alias: None, ..*packet })
     }

@@ -19,6 +19,7 @@ pub(super) fn write_connack(
     client_id: &str,
     session_present: bool,
 ) -> Result<(), TooLong> {
+    let offer = &terms.offer;
     let is_expiry_ours = terms.session_expiry != terms.session_expiry_asked;
     let connack = Connack {
         // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
@@ -32,8 +33,11 @@ pub(super) fn write_connack(
             maximum_packet_size: Some(terms.maximum_packet_size),
             // [MQTT-3.2.2-16]
             assigned_client_id: connect.client_id.is_empty().then_some(client_id),
-            topic_alias_maximum: terms.topic_alias_maximum,
-            shared_subscription_available: false,
+            retain_available: offer.retain,
+            topic_alias_maximum: offer.topic_alias_maximum,
+            wildcard_subscription_available: offer.wildcard_subscriptions,
+            subscription_id_available: offer.subscription_ids,
+            shared_subscription_available: offer.shared_subscriptions,
             server_keep_alive: terms.server_keep_alive,
             ..ConnackProperties::default()
         },

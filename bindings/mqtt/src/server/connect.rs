@@ -19,9 +19,6 @@ use super::sessions::Sessions;
 use crate::state::{NO_ROUTE, NO_WILL_ROUTE, Request, Terms, admit};
 use crate::wire::{Header, Packet, PacketType, connect_version, decode, header};
 
-/// How long a client may take until its CONNECT is there.
-const CONNECT: Duration = Duration::from_secs(3);
-
 /// Bytes of a CONNECT that show its version: fixed header, protocol name, protocol level.
 const VERSION_END: usize = 5 + 2 + 6 + 1;
 
@@ -47,9 +44,10 @@ pub(super) async fn connect(
     let Conn { mut io, meta } = conn;
     let mut inbound = server.cx.pool().take();
     let reading = read_connect(&server, &registration, &mut io, &mut inbound);
-    let read = match tokio::time::timeout(CONNECT, reading).await {
+    let timeout = server.table().policy.offer.connect_timeout;
+    let read = match tokio::time::timeout(Duration::from_secs(timeout.into()), reading).await {
         Ok(read) => read,
-        Err(_) => Err(Refused::Silently("no CONNECT within 3 s")),
+        Err(_) => Err(Refused::Silently("no CONNECT in time")),
     };
     let refused = match read {
         Ok(header) => {

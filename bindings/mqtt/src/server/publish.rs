@@ -16,7 +16,7 @@ impl Connection {
         packet: &PublishPacket<'_>,
     ) -> Result<Result<(), Blocked>, End> {
         packet.check_from_client()?;
-        if let Err(closed) = self.terms.admit_publish(packet.qos) {
+        if let Err(closed) = self.terms.admit_publish(packet.qos, packet.retain) {
             return Err(End::violation(closed.reason, closed.detail));
         }
         let is_acknowledged = packet.qos != Qos::AtMostOnce;

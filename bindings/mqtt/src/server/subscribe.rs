@@ -32,6 +32,9 @@ impl Connection {
                     reasons.push(None);
                 }
                 Err(reason) => {
+                    if let Some(closed) = self.terms.forbids(reason) {
+                        return Err(End::violation(closed.reason, closed.detail));
+                    }
                     self.server.counters.subscriptions_refused.increment();
                     reasons.push(Some(reason));
                 }
@@ -53,14 +56,11 @@ impl Connection {
 
     fn subscription_slot<'a>(
         &mut self,
-        mut subscription: Subscription<'a>,
+        subscription: Subscription<'a>,
     ) -> Result<(usize, Subscription<'a>), ReasonCode> {
         let (sessions, table) = (&mut self.sessions, &self.table);
         let route = || sessions.subscribe_slot(table, subscription.filter);
-        let (slot, qos) =
-            self.terms.admit_subscription(subscription.filter, subscription.qos, route)?;
-        subscription.qos = qos;
-        Ok((slot, subscription))
+        self.terms.admit_subscription(subscription, route)
     }
 
     /// [MQTT-3.10.4-4]. All exits are asked: a reload may have moved the route of a filter since.

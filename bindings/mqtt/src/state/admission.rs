@@ -1,16 +1,12 @@
 //! What becomes of a CONNECT: the terms of its connection, or why it is refused.
 
-use mqtt_plane::{Closed, Limits, Qos, ReasonCode, Version};
+use mqtt_plane::{Closed, Limits, Qos, ReasonCode, RetainHandling, Subscription, Version};
 
-use super::Policy;
+use super::{Offer, Policy};
 use crate::wire::Connect;
 
 /// The longest client id, bytes.
 pub const MAX_CLIENT_ID: usize = 256;
-
-/// The longest keep alive time that the server agrees to, seconds; a 5.0 client that asks for a
-/// longer one is given this. There is no shortest: it costs nothing to be silent for less.
-pub const MAX_KEEP_ALIVE: u16 = 1000;
 
 /// Deliveries that a 3.1.1 client, which has no way to say how many it takes, may have uncompleted.
 const RECEIVE_MAXIMUM_V311: u16 = 1024;
@@ -38,40 +34,73 @@ pub struct Terms {
     pub receive_maximum: u16,
     /// The largest packet that the client may send, bytes.
     pub maximum_packet_size: u32,
-    /// Topic aliases that the client may set; 0: none.
-    pub topic_alias_maximum: u16,
+    /// What was offered when the client connected.
+    pub offer: Offer,
     /// The highest QoS of a publish or a will of the client, and of a subscription granted.
     pub maximum_qos: Qos,
 }
 
 impl Terms {
-    /// Decides a PUBLISH of this QoS, before its route.
+    /// Decides a PUBLISH, before its route.
     ///
     /// # Errors
-    /// The code and the words that the connection ends with [MQTT-3.2.2-11].
-    pub fn admit_publish(&self, qos: Qos) -> Result<(), Closed> {
+    /// The code and the words that the connection ends with [MQTT-3.2.2-11], [MQTT-3.2.2-14].
+    pub fn admit_publish(&self, qos: Qos, retain: bool) -> Result<(), Closed> {
         if qos > self.maximum_qos {
             let detail = "PUBLISH with a QoS above the Maximum QoS";
             return Err(Closed { reason: ReasonCode::QOS_NOT_SUPPORTED, detail });
         }
+        if retain && !self.offer.retain {
+            let detail = "PUBLISH with RETAIN, which is not available";
+            return Err(Closed { reason: ReasonCode::RETAIN_NOT_SUPPORTED, detail });
+        }
         Ok(())
     }
 
-    /// Decides a subscription: where `route` leads, and the QoS to ask for there. Any QoS may be
-    /// asked for [MQTT-3.2.2-10].
+    /// Decides a subscription: where `route` leads, and what to ask for there. Any QoS may be asked
+    /// for [MQTT-3.2.2-10]; where messages cannot be retained, none is sent as such.
     ///
     /// # Errors
-    /// The code of SUBACK.
-    pub fn admit_subscription<R>(
+    /// The code of SUBACK, or of what [`Terms::forbids`].
+    pub fn admit_subscription<'a, R>(
         &self,
-        filter: &str,
-        qos: Qos,
+        asked: Subscription<'a>,
         route: impl FnOnce() -> Result<R, ReasonCode>,
-    ) -> Result<(R, Qos), ReasonCode> {
-        if filter.starts_with("$share/") {
-            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+    ) -> Result<(R, Subscription<'a>), ReasonCode> {
+        self.offer.admit_subscription(&asked)?;
+        let mut subscription = asked;
+        subscription.qos = asked.qos.min(self.maximum_qos);
+        if !self.offer.retain {
+            subscription.retain_handling = RetainHandling::DoNotSend;
+            subscription.retain_as_published = false;
         }
-        Ok((route()?, qos.min(self.maximum_qos)))
+        Ok((route()?, subscription))
+    }
+
+    /// Why a subscription that is refused so ends the connection of a 5.0 client: CONNACK has said
+    /// that there is no such thing (sections 3.2.2.3.11 to 3.2.2.3.13). A 3.1.1 client was not
+    /// told, and has its answer in SUBACK.
+    #[must_use]
+    pub fn forbids(&self, reason: ReasonCode) -> Option<Closed> {
+        let detail = unavailable(reason).filter(|_| self.version == Version::V5)?;
+        Some(Closed { reason, detail })
+    }
+}
+
+/// What is not available, of the kinds of subscriptions that a server can do without.
+#[must_use]
+pub const fn unavailable(reason: ReasonCode) -> Option<&'static str> {
+    match reason {
+        ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED => {
+            Some("shared subscriptions are not available")
+        }
+        ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED => {
+            Some("subscription identifiers are not available")
+        }
+        ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED => {
+            Some("wildcard subscriptions are not available")
+        }
+        _ => None,
     }
 }
 
@@ -132,11 +161,16 @@ pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<T
             "empty client identifier without Clean Session",
         );
     }
-    if connect.will.is_some_and(|will| will.qos > limits.maximum_qos) {
+    let maximum_qos = limits.maximum_qos.min(policy.offer.maximum_qos);
+    if connect.will.is_some_and(|will| will.qos > maximum_qos) {
         // [MQTT-3.2.2-12]
         return refuse(ReasonCode::QOS_NOT_SUPPORTED, "Will QoS is above the Maximum QoS");
     }
-    let (keep_alive, server_keep_alive) = keep_alive(version, connect.keep_alive);
+    if connect.will.is_some_and(|will| will.retain) && !policy.offer.retain {
+        // [MQTT-3.2.2-13]
+        return refuse(ReasonCode::RETAIN_NOT_SUPPORTED, "Will Retain, which is not available");
+    }
+    let (keep_alive, server_keep_alive) = policy.offer.keep_alive(version, connect.keep_alive);
     let session_expiry_asked = match version {
         Version::V5 => properties.session_expiry,
         // Without Clean Session a session of 3.1.1 does not expire.
@@ -157,23 +191,9 @@ pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<T
         receive_maximum: limits.receive_maximum.max(1),
         maximum_packet_size: limits.maximum_packet_size,
         client_topic_alias_maximum: properties.topic_alias_maximum,
-        topic_alias_maximum: policy.offer.topic_alias_maximum,
-        maximum_qos: limits.maximum_qos,
+        offer: policy.offer,
+        maximum_qos,
     })
-}
-
-/// The keep alive to enforce, and the one to announce, seconds. 0 stays: the client wants none.
-/// A 3.1.1 client cannot be told of a shorter one, so it keeps its own.
-fn keep_alive(version: Version, asked: u16) -> (u16, Option<u16>) {
-    if asked == 0 {
-        return (0, None);
-    }
-    let agreed = asked.min(MAX_KEEP_ALIVE);
-    match version {
-        // [MQTT-3.2.2-21]
-        Version::V5 => (agreed, (agreed != asked).then_some(agreed)),
-        Version::V311 => (asked, None),
-    }
 }
 
 /// The bounds that hold on each of two exits.
@@ -189,6 +209,8 @@ pub fn stricter(a: Limits, b: Limits) -> Limits {
 
 #[cfg(test)]
 mod tests {
+    use mqtt_plane::asked::subscription;
+
     use super::*;
     use crate::state::Versions;
     use crate::wire::WillView;
@@ -231,18 +253,48 @@ mod tests {
         assert_eq!(refusal(&will), ReasonCode::QOS_NOT_SUPPORTED);
     }
 
-    /// [MQTT-3.2.2-21], [MQTT-3.2.2-22]
+    fn terms(version: Version, offer: Offer) -> Terms {
+        let policy = Policy { offer, ..Policy::DEFAULT };
+        admit(&Connect::new(version, "c"), &policy, LIMITS).unwrap()
+    }
+
+    /// [MQTT-3.2.2-11], [MQTT-3.2.2-12], [MQTT-3.2.2-13], [MQTT-3.2.2-14]
     #[test]
-    fn keep_alive_is_kept_within_bounds_and_a_5_0_client_is_told() {
-        for (asked, v5, v311) in [
-            (0, (0, None), (0, None)),
-            (1, (1, None), (1, None)),
-            (60, (60, None), (60, None)),
-            (5000, (1000, Some(1000)), (5000, None)),
+    fn what_is_not_offered_is_refused_in_publishes_and_wills() {
+        let offer = Offer { retain: false, maximum_qos: Qos::AtMostOnce, ..Offer::DEFAULT };
+        for (qos, retain, expected) in [
+            (Qos::AtMostOnce, false, None),
+            (Qos::AtLeastOnce, false, Some(ReasonCode::QOS_NOT_SUPPORTED)),
+            (Qos::AtMostOnce, true, Some(ReasonCode::RETAIN_NOT_SUPPORTED)),
         ] {
-            assert_eq!(keep_alive(Version::V5, asked), v5);
-            assert_eq!(keep_alive(Version::V311, asked), v311);
+            for version in [Version::V5, Version::V311] {
+                let refused = terms(version, offer).admit_publish(qos, retain).err();
+                assert_eq!(refused.map(|closed| closed.reason), expected);
+                let mut connect = Connect::new(version, "c");
+                connect.will = Some(WillView::new("t", b"", qos, retain));
+                let policy = Policy { offer, ..Policy::DEFAULT };
+                let refused = admit(&connect, &policy, LIMITS).err();
+                assert_eq!(refused.map(|closed| closed.reason), expected);
+            }
         }
+    }
+
+    #[test]
+    fn without_retained_messages_a_subscription_asks_for_none() {
+        let asked = Subscription {
+            retain_handling: RetainHandling::Send,
+            retain_as_published: true,
+            ..subscription("a", Qos::AtMostOnce)
+        };
+        let admitted =
+            |offer| terms(Version::V5, offer).admit_subscription(asked, || Ok(())).unwrap().1;
+        assert_eq!(admitted(Offer::DEFAULT), asked);
+        let expected = Subscription {
+            retain_handling: RetainHandling::DoNotSend,
+            retain_as_published: false,
+            ..asked
+        };
+        assert_eq!(admitted(Offer { retain: false, ..Offer::DEFAULT }), expected);
     }
 
     #[test]

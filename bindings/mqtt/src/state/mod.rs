@@ -10,7 +10,7 @@ mod requests;
 mod routes;
 
 pub use admission::{
-    MAX_CLIENT_ID, MAX_KEEP_ALIVE, NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter,
+    MAX_CLIENT_ID, NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter, unavailable,
 };
 pub use aliases::{Alias, InboundAliases, OutboundAliases};
 pub use in_flight::{Dropped, InFlight, Pubrec, Source};

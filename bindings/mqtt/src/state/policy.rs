@@ -1,6 +1,6 @@
 //! What a server decides by, beside the routes and the limits of its exits.
 
-use mqtt_plane::Version;
+use mqtt_plane::{Qos, ReasonCode, Subscription, Version};
 
 /// The protocol versions that a binding accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +27,66 @@ impl Versions {
 /// run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
+    /// How long a client may take until its CONNECT is there, seconds, not 0.
+    pub connect_timeout: u16,
+    /// The shortest keep alive that a 5.0 client is given, seconds.
+    pub keep_alive_minimum: u16,
+    /// The longest one, seconds; not below the shortest.
+    pub keep_alive_maximum: u16,
+    /// The highest QoS of publishes and subscriptions, where the exits do not have a lower one.
+    pub maximum_qos: Qos,
     /// Topic Alias Maximum: aliases that a client may set; 0: none.
     pub topic_alias_maximum: u16,
+    /// Whether messages can be retained.
+    pub retain: bool,
+    /// Whether filters may have wildcards.
+    pub wildcard_subscriptions: bool,
+    /// Whether subscriptions may have identifiers.
+    pub subscription_ids: bool,
+    /// Whether subscriptions can be shared.
+    pub shared_subscriptions: bool,
 }
 
 impl Offer {
-    /// What is offered where nothing else is said. Zilla offers no aliases; here a few dozen cost
-    /// nothing to those who use none, and those who do hold no more than as many topics.
-    pub const DEFAULT: Self = Self { topic_alias_maximum: 32 };
+    /// What is offered where nothing else is said. It differs from Zilla's: to be silent for less
+    /// than 10 s costs nothing and is allowed; a few dozen topic aliases cost nothing to those who
+    /// use none, and those who do hold no more than as many topics.
+    pub const DEFAULT: Self = Self {
+        connect_timeout: 3,
+        keep_alive_minimum: 0,
+        keep_alive_maximum: 1000,
+        maximum_qos: Qos::ExactlyOnce,
+        topic_alias_maximum: 32,
+        retain: true,
+        wildcard_subscriptions: true,
+        subscription_ids: true,
+        shared_subscriptions: false,
+    };
+
+    /// The keep alive to enforce, and the one to announce, seconds. 0 stays: the client wants none.
+    /// A 3.1.1 client cannot be told of another, so it keeps its own.
+    pub(super) fn keep_alive(&self, version: Version, asked: u16) -> (u16, Option<u16>) {
+        if asked == 0 || version == Version::V311 {
+            return (asked, None);
+        }
+        // [MQTT-3.2.2-21], [MQTT-3.2.2-22]
+        let agreed = asked.max(self.keep_alive_minimum).min(self.keep_alive_maximum);
+        (agreed, (agreed != asked).then_some(agreed))
+    }
+
+    /// Whether something of this subscription is not offered, and the code that says what.
+    pub(super) fn admit_subscription(&self, asked: &Subscription<'_>) -> Result<(), ReasonCode> {
+        if asked.filter.starts_with("$share/") && !self.shared_subscriptions {
+            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        if asked.id.is_some() && !self.subscription_ids {
+            return Err(ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED);
+        }
+        if asked.filter.contains(['+', '#']) && !self.wildcard_subscriptions {
+            return Err(ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED);
+        }
+        Ok(())
+    }
 }
 
 /// What a server decides by.
@@ -49,4 +101,58 @@ pub struct Policy {
 impl Policy {
     /// What holds where nothing is said.
     pub const DEFAULT: Self = Self { versions: Versions::ALL, offer: Offer::DEFAULT };
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt_plane::asked::subscription;
+
+    use super::*;
+
+    /// [MQTT-3.2.2-21], [MQTT-3.2.2-22]
+    #[test]
+    fn keep_alive_is_kept_within_bounds_and_a_5_0_client_is_told() {
+        let none = Offer::DEFAULT;
+        let bounded = Offer { keep_alive_minimum: 10, ..none };
+        let contradictory = Offer { keep_alive_minimum: 2000, ..none };
+        for (offer, asked, v5) in [
+            (none, 0, (0, None)),
+            (none, 1, (1, None)),
+            (none, 60, (60, None)),
+            (none, 1000, (1000, None)),
+            (none, 5000, (1000, Some(1000))),
+            (bounded, 0, (0, None)),
+            (bounded, 9, (10, Some(10))),
+            (bounded, 10, (10, None)),
+            (contradictory, 60, (1000, Some(1000))),
+        ] {
+            assert_eq!(offer.keep_alive(Version::V5, asked), v5);
+            assert_eq!(offer.keep_alive(Version::V311, asked), (asked, None));
+        }
+    }
+
+    #[test]
+    fn a_subscription_is_refused_by_what_is_not_offered() {
+        let all = Offer { shared_subscriptions: true, ..Offer::DEFAULT };
+        let plain = |filter| subscription(filter, Qos::AtMostOnce);
+        let identified = Subscription { id: Some(1), ..plain("a") };
+        for asked in [plain("a"), plain("+/a/#"), plain("$share/g/a"), identified] {
+            assert_eq!(all.admit_subscription(&asked), Ok(()));
+        }
+        let refused = |offer: Offer, asked: &Subscription<'_>| {
+            assert_eq!(offer.admit_subscription(&plain("a")), Ok(()));
+            offer.admit_subscription(asked).unwrap_err()
+        };
+        for filter in ["+", "a/#", "$share/g/+"] {
+            let offer = Offer { wildcard_subscriptions: false, ..all };
+            let reason = ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED;
+            assert_eq!(refused(offer, &plain(filter)), reason);
+        }
+        let offer = Offer { subscription_ids: false, ..all };
+        let reason = ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
+        assert_eq!(refused(offer, &identified), reason);
+        let offer = Offer { shared_subscriptions: false, ..all };
+        let reason = ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+        assert_eq!(refused(offer, &plain("$share/g/a")), reason);
+    }
 }

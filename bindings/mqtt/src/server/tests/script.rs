@@ -296,28 +296,36 @@ impl Bench {
         Self::with(vec![Route { exit: 0, when: Vec::new() }], Versions::ALL)
     }
 
+    /// A server that takes everything to one exit and decides by `policy`.
+    pub(super) fn with_policy(policy: Policy) -> Self {
+        Self::with_both(vec![Route { exit: 0, when: Vec::new() }], policy)
+    }
+
     pub(super) fn with(routes: Vec<Route>, versions: Versions) -> Self {
+        Self::with_both(routes, Policy { versions, ..Policy::DEFAULT })
+    }
+
+    fn with_both(routes: Vec<Route>, policy: Policy) -> Self {
         let count = routes.iter().map(|route| route.exit + 1).max().unwrap_or(0);
         let exits: Vec<Exit> = (0..count).map(|_| Exit::new()).collect();
-        let table = Self::table(routes, versions, &exits);
+        let table = Self::table(routes, policy, &exits);
         let name = NodeName::new("test", "mqtt");
         let clients = Arc::<Clients>::default();
         let server = Rc::new(Server::new(&WorkerCx::detached(), &name, clients, table));
         Self { server, exits }
     }
 
-    fn table(routes: Vec<Route>, versions: Versions, exits: &[Exit]) -> Table {
+    fn table(routes: Vec<Route>, policy: Policy, exits: &[Exit]) -> Table {
         let links = exits.iter().enumerate().map(|(index, exit)| {
             let link = Link::to(Rc::new(exit.clone()) as Rc<dyn MqttExit>);
             (NodeName::new("test", &format!("exit{index}")), link)
         });
-        let policy = Policy { versions, ..Policy::DEFAULT };
         Table::new(Routes::new(routes), policy, links.collect())
     }
 
     /// Reloads the routes.
     pub(super) fn set_routes(&self, routes: Vec<Route>) {
-        self.server.set_table(Self::table(routes, Versions::ALL, &self.exits));
+        self.server.set_table(Self::table(routes, Policy::DEFAULT, &self.exits));
     }
 
     pub(super) fn exit(&self) -> &Exit {

@@ -15,14 +15,14 @@ fn a_subscribe_is_answered_with_a_code_for_each_filter() {
     run(async {
         let bench = Bench::new();
         let mut client = bench.client(Version::V5, "c").await;
-        // Subscription Identifier 9; a/# QoS 2, a/#/b malformed, $share/g/x shared, b QoS 0.
+        // Subscription Identifier 9; a/# QoS 2, a/#/b malformed, $share//x malformed, b QoS 0.
         client
             .send(
-                b"\x82\x24\x00\x05\x02\x0B\x09\x00\x03a/#\x02\x00\x05a/#/b\x01\
-                  \x00\x0A$share/g/x\x01\x00\x01b\x00",
+                b"\x82\x23\x00\x05\x02\x0B\x09\x00\x03a/#\x02\x00\x05a/#/b\x01\
+                  \x00\x09$share//x\x01\x00\x01b\x00",
             )
             .await;
-        client.expect(&[0x90, 7, 0, 5, 0, 2, 0x8F, 0x9E, 0]).await;
+        client.expect(&[0x90, 7, 0, 5, 0, 2, 0x8F, 0x8F, 0]).await;
         let asked = bench.exit().asked();
         let filters = vec![("a/#".to_owned(), 2, Some(9)), ("b".to_owned(), 0, Some(9))];
         assert_eq!(asked, [Asked::Subscribe { ticket: 1, filters }]);
