@@ -14,6 +14,7 @@
 )]
 
 mod aliases;
+mod bounds;
 mod command_line;
 mod connections;
 mod exchange;

@@ -69,7 +69,9 @@ impl Server {
             let found = address.to_socket_addrs().ok().and_then(|mut all| all.next());
             return Self::Other(found.unwrap_or_else(|| panic!("ZILLA_WIRE_ADDRESS={address}")));
         }
-        let setup = Setup::new(2);
+        // As long as topics can be.
+        let mqtt = "    options:\n      limits:\n        topic-length: 65535\n".to_owned();
+        let setup = Setup { mqtt, ..Setup::new(2) };
         let engine = if is_stand_in() {
             setup.start()
         } else {

@@ -1,5 +1,6 @@
 //! Options and routes of an mqtt binding, read from the file.
 
+mod limits;
 mod properties;
 #[cfg(test)]
 mod tests;
@@ -14,12 +15,15 @@ use serde::Deserialize;
 pub use properties::PROPERTIES;
 pub(crate) use properties::offer;
 
-use crate::state::{ClientPattern, Condition, Route, Routes, TopicPattern, Versions};
+use limits::LimitsOptions;
+
+use crate::state::{Bounds, ClientPattern, Condition, Route, Routes, TopicPattern, Versions};
 
 /// What the file says of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerConfig {
     pub(crate) versions: Versions,
+    pub(crate) bounds: Bounds,
     pub(crate) routes: Routes,
     /// The exits that the routes name, by their index.
     pub(crate) exits: Vec<ExitName>,
@@ -36,6 +40,7 @@ struct Options {
     #[expect(dead_code, reason = "what the only type of store does, the registry does anyway")]
     store: Option<String>,
     versions: Option<Vec<Version>>,
+    limits: Option<LimitsOptions>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -86,7 +91,8 @@ pub(crate) fn server(node: &NodeConfig, problems: &mut Problems) -> Option<Serve
                 .with_help("leave `versions` out to accept all of them"),
         );
     }
-    Some(ServerConfig { versions: versions(&options), routes, exits })
+    let bounds = options.limits.as_ref().map_or(Bounds::DEFAULT, LimitsOptions::bounds);
+    Some(ServerConfig { versions: versions(&options), bounds, routes, exits })
 }
 
 fn versions(options: &Options) -> Versions {

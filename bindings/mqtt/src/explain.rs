@@ -3,6 +3,8 @@
 //! The packet is encoded, and from there on goes the way that a client's goes: it is decoded, and
 //! decided by the functions of [`crate::state`].
 
+use std::rc::Rc;
+
 use engine::spi::{Action, Denial, Fact, Trace, Verdict};
 use mqtt_plane::asked::{
     Asked, AskedFor, connect_denied, connection_ended, publish_denied, qos_of, subscription,
@@ -76,7 +78,9 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
                     "",
                     match unavailable(reason) {
                         Some(detail) => subscription_unavailable(reason, detail),
-                        None => subscription_denied(reason, &refused_filter(reason, filter)),
+                        None => {
+                            subscription_denied(reason, &refused_filter(&terms, reason, filter))
+                        }
                     },
                 ),
             }
@@ -116,14 +120,16 @@ fn connect(
         }
     };
     let exits = config.exits.iter().filter_map(|exit| trace.bounds::<Limits>(&exit.name));
-    let limits = exits.fold(UNLIMITED, stricter);
+    let limits = exits.fold(stricter(UNLIMITED, config.bounds.limits()), stricter);
     // What properties set is not known here: they belong to a run.
-    let policy = Policy { versions: config.versions, ..Policy::DEFAULT };
+    let policy =
+        Rc::new(Policy { versions: config.versions, bounds: config.bounds, ..Policy::DEFAULT });
     let terms = match admit(&connect, &policy, limits) {
         Ok(terms) => terms,
         Err(Closed { reason, detail }) => {
             let rule = match reason {
                 ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => "/options/versions",
+                ReasonCode::QUOTA_EXCEEDED | ReasonCode::TOPIC_NAME_INVALID => limits_rule(trace),
                 _ => "",
             };
             trace.deny(rule, connect_denied(reason, detail));
@@ -162,6 +168,10 @@ fn publish(
     };
     if let Err(Closed { reason, detail }) = terms.admit_publish(packet.qos, packet.retain) {
         return trace.deny("", connection_ended(reason, detail));
+    }
+    if let Err(Closed { reason, detail }) = terms.admit_message(&packet) {
+        let rule = limits_rule(trace);
+        return trace.deny(rule, publish_denied(reason, detail, packet.qos));
     }
     match decide(config, Request::Publish(packet.topic), trace) {
         Some(decision) => trace.pass(&config.exits[decision.exit].name, action.clone()),
@@ -211,6 +221,12 @@ fn packet(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
     }
 }
 
+/// Where the file bounds what clients may have, if it does.
+fn limits_rule(trace: &Trace<'_>) -> &'static str {
+    const LIMITS: &str = "/options/limits";
+    trace.node().value.pointer(LIMITS).map_or("", |_| LIMITS)
+}
+
 fn ended(malformed: &Malformed) -> Denial {
     connection_ended(malformed.reason, malformed.detail)
 }
@@ -220,7 +236,10 @@ fn too_long() -> Denial {
     connection_ended(ReasonCode::MALFORMED_PACKET, "a text of more than 65,535 bytes")
 }
 
-fn refused_filter(reason: ReasonCode, filter: &str) -> String {
+fn refused_filter(terms: &Terms, reason: ReasonCode, filter: &str) -> String {
+    if let Err(detail) = terms.policy.bounds.admit_topic(filter) {
+        return detail.to_owned();
+    }
     match reason {
         ReasonCode::TOPIC_FILTER_INVALID => format!("`{filter}` is not a topic filter"),
         _ => format!("no route takes subscriptions to `{filter}`"),

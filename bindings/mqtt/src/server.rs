@@ -7,11 +7,13 @@ mod connect;
 mod connection;
 mod counters;
 mod deliver;
+mod gate;
 mod inbound;
 mod linger;
 mod node;
 mod outbound;
 mod publish;
+mod rare;
 mod registry;
 mod retire;
 mod sessions;
@@ -34,6 +36,7 @@ use mqtt_plane::{Mqtt, MqttExit};
 use crate::config::{self, ServerConfig};
 use crate::explain::explain;
 use crate::state::{Offer, Policy, Route, Routes};
+use gate::Gate;
 use node::{Server, ServerNode, Table};
 use takeover::Clients;
 
@@ -52,7 +55,11 @@ impl MqttServer {
         let exits = self.config.exits.iter();
         Table::new(
             self.config.routes.clone(),
-            Policy { versions: self.config.versions, offer: shared.offer },
+            Policy {
+                versions: self.config.versions,
+                offer: shared.offer,
+                bounds: self.config.bounds,
+            },
             exits.map(|exit| (exit.name.clone(), links.link::<Mqtt>(&exit.name))).collect(),
         )
     }
@@ -60,8 +67,15 @@ impl MqttServer {
 
 /// What the workers share.
 pub(crate) struct Shared {
-    clients: Arc<Clients>,
+    lasting: Arc<Lasting>,
     offer: Offer,
+}
+
+/// Of that, what a reload does not change.
+#[derive(Default)]
+pub(crate) struct Lasting {
+    clients: Clients,
+    gate: Arc<Gate>,
 }
 
 impl Definition for MqttServer {
@@ -90,18 +104,18 @@ impl Definition for MqttServer {
     }
 
     fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
-        // Who owns a client id outlives a reload: the connections do too.
+        // Who owns a client id outlives a reload, and how many connections there are: they do too.
         let key = format!("mqtt:{}", cx.name());
-        let clients = cx.store().get_or_make(&key, || Ok::<_, Problem>(Arc::<Clients>::default()));
+        let shared = cx.store().get_or_make(&key, || Ok::<_, Problem>(Arc::<Lasting>::default()));
         let offer = config::offer(|name| cx.property(name));
-        let prepared = clients.map(|clients| -> Prepared { Arc::new(Shared { clients, offer }) });
+        let prepared = shared.map(|lasting| -> Prepared { Arc::new(Shared { lasting, offer }) });
         Box::pin(std::future::ready(prepared))
     }
 
     fn attach(&self, prepared: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
         let shared = prepared_as::<Shared>(prepared);
         let table = self.table(&shared, links);
-        let server = Rc::new(Server::new(cx, &self.name, Arc::clone(&shared.clients), table));
+        let server = Rc::new(Server::new(cx, &self.name, Arc::clone(&shared.lasting), table));
         let accept: Rc<dyn Accept> = Rc::<Server>::clone(&server);
         Attached { entry: Some(Entry::new::<Bytes>(accept)), node: Rc::new(ServerNode(server)) }
     }

@@ -76,6 +76,9 @@ impl Member {
     ) -> Result<ReasonCode, ReasonCode> {
         let mut state = self.state.borrow_mut();
         let old = state.held.remove(&wanted.filter);
+        if old.is_none() && state.held.len() >= self.most_subscriptions as usize {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
         let sends_retained = match wanted.handling {
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => old.is_none(),

@@ -165,7 +165,7 @@ impl Hub {
     pub(super) fn enter(self: &Rc<Self>, begin: &SessionBegin<'_>) -> Rc<Member> {
         let mut members = self.members.borrow_mut();
         let vacant = members.vacant_entry();
-        let member = Member::new(self, vacant.key(), Rc::clone(begin.client_id));
+        let member = Member::new(self, vacant.key(), begin);
         vacant.insert(Rc::clone(&member));
         self.counters.sessions.increment();
         member

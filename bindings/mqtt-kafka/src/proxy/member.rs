@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
-use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode, Ticket};
+use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode, SessionBegin, Ticket};
 
 use super::catch_up::Behind;
 use super::hub::{Hub, PARTITIONS};
@@ -21,6 +21,7 @@ pub(super) struct Member {
     /// Names it in subscriptions.
     pub(super) key: usize,
     pub(super) client_id: Rc<str>,
+    pub(super) most_subscriptions: u32,
     pub(super) hub: Rc<Hub>,
     pub(super) state: RefCell<State>,
     pub(super) requests: RefCell<Requests>,
@@ -81,10 +82,11 @@ pub(super) struct Offer<'a> {
 }
 
 impl Member {
-    pub(super) fn new(hub: &Rc<Hub>, key: usize, client_id: Rc<str>) -> Rc<Self> {
+    pub(super) fn new(hub: &Rc<Hub>, key: usize, begin: &SessionBegin<'_>) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             key,
-            client_id,
+            client_id: Rc::clone(begin.client_id),
+            most_subscriptions: begin.most_subscriptions,
             hub: Rc::clone(hub),
             state: RefCell::default(),
             requests: RefCell::default(),

@@ -29,6 +29,8 @@ pub struct SessionBegin<'a> {
     pub clean_start: bool,
     /// Session Expiry Interval, seconds.
     pub session_expiry: u32,
+    /// How many subscriptions the session may have; more are refused with 0x97.
+    pub most_subscriptions: u32,
     /// The Will Message, which the exit publishes unless the session closes with
     /// [`Cause::Normal`] or [`Cause::Secondary`].
     pub will: Option<Will>,

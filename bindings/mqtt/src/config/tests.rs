@@ -1,7 +1,7 @@
 use engine::config::{Fragment, ProcessEnvironment, Schema, Source, load};
 
 use super::*;
-use crate::state::Request;
+use crate::state::{OverRate, Request};
 
 /// What a binding of this body is read as, and its problems.
 fn read(body: &str) -> (Option<ServerConfig>, String) {
@@ -40,6 +40,72 @@ fn a_server_of_either_zilla_generation_is_read() {
     let server = server.unwrap();
     assert_eq!(server.versions, Versions { v311: false, v5: true });
     assert_eq!(server.exits[0].name.to_string(), "t:south");
+}
+
+#[test]
+fn limits_are_read_and_have_defaults() {
+    assert_eq!(read("exit: south").0.unwrap().bounds, Bounds::DEFAULT);
+    assert_eq!(read("options: {limits: {}}\nexit: south").0.unwrap().bounds, Bounds::DEFAULT);
+    let names = [
+        ("packet-size", "3000"),
+        ("client-id-length", "2"),
+        ("topic-length", "3"),
+        ("topic-levels", "4"),
+        ("subscriptions", "5"),
+        ("filters-per-packet", "6"),
+        ("user-properties", "7"),
+        ("in-flight", "8"),
+        ("queued-bytes", "9000"),
+        ("connections", "10"),
+        ("connections-per-address", "11"),
+        ("connects-per-second", "12"),
+        ("handshakes", "13"),
+        ("messages-per-second", "14"),
+        ("bytes-per-second", "15"),
+        ("over-rate", "disconnect"),
+    ];
+    let limits = names.map(|(name, value)| format!("{name}: {value}")).join(", ");
+    let (server, problems) = read(&format!("options: {{limits: {{{limits}}}}}\nexit: south"));
+    assert_eq!(problems, "");
+    let expected = Bounds {
+        packet_size: 3000,
+        client_id_length: 2,
+        topic_length: 3,
+        topic_levels: 4,
+        subscriptions: 5,
+        filters_per_packet: 6,
+        user_properties: 7,
+        in_flight: 8,
+        queued_bytes: 9000,
+        connections: 10,
+        connections_per_address: 11,
+        connects_per_second: 12,
+        handshakes: 13,
+        messages_per_second: 14,
+        bytes_per_second: 15,
+        over_rate: OverRate::Disconnect,
+    };
+    assert_eq!(server.unwrap().bounds, expected);
+    for (name, _) in names {
+        let body = format!("options:\n  limits:\n    {name}: -1\nexit: south");
+        assert!(read(&body).0.is_none(), "{name}");
+    }
+}
+
+/// The defaults that the schema shows are those that hold.
+#[test]
+fn the_schema_shows_the_defaults_of_limits() {
+    let schema: serde_json::Value = serde_json::from_str(schema::MQTT).unwrap();
+    let limits = schema.pointer("/allOf/0/then/properties/options/properties/limits/properties");
+    let limits = limits.unwrap().as_object().unwrap();
+    let shown: serde_json::Map<_, _> = limits
+        .iter()
+        .filter_map(|(name, limit)| Some((name.clone(), limit.get("default")?.clone())))
+        .collect();
+    assert!(shown.len() >= 8, "{shown:?}");
+    let limits = serde_json::Value::Object(shown);
+    let body = format!("options: {{limits: {limits}}}\nexit: south");
+    assert_eq!(read(&body).0.unwrap().bounds, Bounds::DEFAULT);
 }
 
 #[test]

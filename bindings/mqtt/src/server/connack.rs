@@ -19,7 +19,7 @@ pub(super) fn write_connack(
     client_id: &str,
     session_present: bool,
 ) -> Result<(), TooLong> {
-    let offer = &terms.offer;
+    let offer = &terms.policy.offer;
     let is_expiry_ours = terms.session_expiry != terms.session_expiry_asked;
     let connack = Connack {
         // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
@@ -38,7 +38,8 @@ pub(super) fn write_connack(
             wildcard_subscription_available: offer.wildcard_subscriptions,
             subscription_id_available: offer.subscription_ids,
             shared_subscription_available: offer.shared_subscriptions,
-            server_keep_alive: terms.server_keep_alive,
+            // [MQTT-3.2.2-21]
+            server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
             ..ConnackProperties::default()
         },
     };
@@ -52,8 +53,13 @@ pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, r
         Refused::Silently(detail) => (*detail, None),
         Refused::Told { closed, .. } => (closed.detail, Some(closed.reason)),
     };
-    if reason == Some(ReasonCode::SERVER_UNAVAILABLE) {
-        // All clients come again and again: what is not available says so itself, once.
+    let is_limit = reason.is_some_and(is_limit);
+    if is_limit {
+        server.counters.connections_refused_by_limit.increment();
+    }
+    if reason == Some(ReasonCode::SERVER_UNAVAILABLE) || is_limit {
+        // All clients come again and again: what is not available says so itself, once, and what
+        // is beyond a limit is counted.
         tracing::debug!(event = "mqtt.connection.refused", binding = %server.name, %peer, detail);
     } else {
         tracing::info!(
@@ -81,4 +87,12 @@ pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, r
         }
     }
     linger::close(io, &answer, server.cx.pool()).await;
+}
+
+/// Whether a CONNECT that is refused so was one too many.
+const fn is_limit(reason: ReasonCode) -> bool {
+    matches!(
+        reason,
+        ReasonCode::SERVER_BUSY | ReasonCode::QUOTA_EXCEEDED | ReasonCode::CONNECTION_RATE_EXCEEDED
+    )
 }

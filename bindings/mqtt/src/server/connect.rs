@@ -1,6 +1,7 @@
 //! From an accepted stream to a session: CONNECT, its checks, CONNACK.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connack::{refuse, write_connack};
 use super::connection::Connection;
+use super::gate::{AddressCount, Admission, Handshake};
 use super::node::{Server, Table, random};
 use super::registry::{Order, Registration};
 use super::retire::patience;
@@ -40,6 +42,7 @@ pub(super) async fn connect(
     server: Rc<Server>,
     registration: Registration,
     conn: Conn,
+    handshake: Handshake,
 ) -> Result<Box<Connection>, Ended> {
     let Conn { mut io, meta } = conn;
     let mut inbound = server.cx.pool().take();
@@ -51,7 +54,8 @@ pub(super) async fn connect(
     };
     let refused = match read {
         Ok(header) => {
-            let opened = open(&server, &registration, header, &inbound).await;
+            let peer = meta.peer.ip();
+            let opened = open(&server, &registration, peer, header, &inbound).await;
             match opened {
                 Ok(opened) => {
                     inbound.drain(..header.total_len());
@@ -62,6 +66,7 @@ pub(super) async fn connect(
                         client_id = &*opened.sessions.client_id,
                     );
                     let inbound = Some(inbound).filter(|rest| !rest.is_empty());
+                    drop(handshake);
                     let connection = Connection::new(server, registration, io, opened, inbound);
                     // The futures that hand it on would each have a place for all of it.
                     return Ok(Box::new(connection));
@@ -138,11 +143,16 @@ pub(super) struct Opened {
     pub(super) sessions: Sessions,
     /// CONNACK.
     pub(super) outbound: Buffer,
+    /// Topic Alias Maximum of the client.
+    pub(super) alias_maximum: u16,
+    pub(super) admission: Admission,
+    pub(super) address: Option<AddressCount>,
 }
 
 async fn open(
     server: &Server,
     registration: &Registration,
+    peer: IpAddr,
     header: Header,
     inbound: &[u8],
 ) -> Result<Opened, Refused> {
@@ -159,6 +169,8 @@ async fn open(
     let limit = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
     let refused = |closed| Refused::Told { version: connect.version, limit, closed };
     let table = server.table();
+    let (gate, bounds) = (&server.lasting.gate, &table.policy.bounds);
+    gate.admit_rate(bounds, server.cx.clock().now()).map_err(refused)?;
     let terms = admit(&connect, &table.policy, table.limits()).map_err(refused)?;
     let client_id: Rc<str> = match connect.client_id {
         // [MQTT-3.1.3-6], [MQTT-3.1.3-7]
@@ -180,6 +192,8 @@ async fn open(
         // [MQTT-3.1.2-24]
         return Err(Refused::Silently("Maximum Packet Size of the client is below a CONNACK"));
     }
+    let is_takeover = server.lasting.clients.owner(&client_id).is_some();
+    let (admission, address) = gate.admit(bounds, peer, is_takeover).map_err(refused)?;
     server.claim(&client_id, registration).await;
     match registration.ordered() {
         None => {}
@@ -215,7 +229,8 @@ async fn open(
     registration.heard.set(server.tick());
     registration.patience.set(patience(terms.keep_alive));
     server.counters.connections_opened.increment();
-    Ok(Opened { terms, table, sessions, outbound })
+    let alias_maximum = connect.properties.topic_alias_maximum;
+    Ok(Opened { terms, table, sessions, outbound, alias_maximum, admission, address })
 }
 
 /// A client id for a client that has none: a random UUID.

@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use engine::bytes::{Buffer, Ended, Io};
 use mqtt_plane::{Cause, Closed, OpenDelivery, ReasonCode, Version};
 
-use super::aliases::Aliases;
 use super::connect::Opened;
+use super::gate::Admission;
 use super::linger;
 use super::node::{Server, Table};
+use super::rare::Rare;
 use super::registry::{Order, Registration};
 use super::sessions::Sessions;
-use crate::state::{InFlight, InboundAcks, Requests, Terms};
+use crate::state::{InFlight, InboundAcks, Pace, Requests, Terms};
 use crate::wire::{AckKind, Disconnect, encode_ack, encode_disconnect};
 
 /// Why a connection ends.
@@ -55,6 +56,8 @@ pub(super) enum Blocked {
     Unanswered,
     /// The client does not read its answers.
     Output,
+    /// The client sends faster than it may.
+    Rate,
 }
 
 /// A connection whose session is open.
@@ -69,7 +72,10 @@ pub(super) struct Connection {
     pub(super) acks: InboundAcks,
     pub(super) in_flight: InFlight,
     pub(super) requests: Requests,
-    pub(super) aliases: Aliases,
+    /// None for most.
+    pub(super) rare: Option<Box<Rare>>,
+    /// That the connection counts; none once its session has ended.
+    admission: Option<Admission>,
     /// Bytes received that are not taken yet; none while the client is idle.
     pub(super) inbound: Option<Buffer>,
     pub(super) blocked: Option<Blocked>,
@@ -88,7 +94,8 @@ impl Connection {
         opened: Opened,
         inbound: Option<Buffer>,
     ) -> Self {
-        let Opened { terms, table, sessions, outbound } = opened;
+        let Opened { terms, table, sessions, outbound, alias_maximum, admission, address } = opened;
+        let pace = Pace::new(&terms.policy.bounds, server.tick());
         let mut connection = Self {
             server,
             registration,
@@ -99,7 +106,8 @@ impl Connection {
             sessions,
             acks: InboundAcks::default(),
             requests: Requests::default(),
-            aliases: Aliases::default(),
+            rare: Rare::new(alias_maximum, pace, address),
+            admission: Some(admission),
             blocked: inbound.is_some().then_some(Blocked::Handshake),
             inbound,
             outbound: Some(outbound),
@@ -207,12 +215,16 @@ impl Connection {
             Some(Blocked::Output) => !self.is_output_full(),
             // The exit wakes this task when it is ready.
             Some(Blocked::Exit) | None => false,
+            // The next tick wakes it.
+            Some(Blocked::Rate) => false,
         };
         if is_free {
             cx.waker().wake_by_ref();
         }
         // A client that does not read is not excused: what it accepts is heard instead.
-        let is_deaf = matches!(self.blocked, Some(Blocked::Exit | Blocked::Unanswered));
+        let is_deaf =
+            matches!(self.blocked, Some(Blocked::Exit | Blocked::Unanswered | Blocked::Rate));
+        self.registration.is_paced.set(self.blocked == Some(Blocked::Rate));
         self.registration.is_deaf.set(is_deaf);
         Ok(())
     }
@@ -254,6 +266,10 @@ impl Connection {
         }
         self.sessions.close(cause, |_| None);
         self.registration.release();
+        self.admission = None;
+        if let Some(rare) = &mut self.rare {
+            rare.address = None;
+        }
         if let End::Server(_, closed) = end {
             self.write_disconnect(closed);
         }

@@ -24,6 +24,8 @@ counters! {
     connections_opened,
     /// Connections that ended before that.
     connections_refused,
+    /// Of them, those that a limit of the file ended.
+    connections_refused_by_limit,
     /// Connections that ended because their client id connected again.
     connections_taken_over,
     /// Connections whose client was silent for one and a half times its keep alive.
@@ -38,6 +40,10 @@ counters! {
     publishes_dropped_no_route,
     /// Publishes that an exit refused.
     publishes_dropped_refused,
+    /// Publishes beyond the rate or the limits of their client.
+    publishes_dropped_limited,
+    /// Times that a client was not read because it sends faster than it may.
+    rate_waits,
     /// QoS 1 and QoS 2 publishes that were sent again while they were not complete yet.
     publishes_repeated,
     /// Filters in SUBSCRIBE packets that were refused here or by an exit.

@@ -2,6 +2,7 @@
 
 use mqtt_plane::{Delivery, FrameKind, Publish, Qos, ReasonCode, Stage, Version};
 
+use super::aliases;
 use super::connection::Connection;
 use crate::state::{Alias, Dropped, Source};
 use crate::wire::{
@@ -70,7 +71,7 @@ impl Connection {
         }
         let version = self.terms.version;
         let limit = self.terms.client_maximum_packet_size as usize;
-        let mut alias = self.aliases.take(&self.terms, delivery);
+        let mut alias = aliases::take(&mut self.rare, delivery);
         let out = self.outbound.get_or_insert_with(|| self.server.cx.pool().take());
         let start = out.len();
         loop {
@@ -82,7 +83,7 @@ impl Connection {
             out.truncate(start);
             // Without the alias that it would set, it may fit.
             let alias = alias.take_if(|alias| !alias.is_known).ok_or(Skipped::TooLarge)?;
-            self.aliases.forget(alias);
+            aliases::forget(&mut self.rare, alias);
         }
         self.server.counters.deliveries_sent.increment();
         Ok(())

@@ -8,7 +8,8 @@ use mqtt_plane::{Cause, ReasonCode};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connection::{Blocked, Connection, End};
-use crate::wire::{Disconnect, Malformed, Packet, decode, encode_pingresp, header};
+use crate::state::{OverRate, Pace};
+use crate::wire::{Disconnect, Malformed, Packet, PacketType, decode, encode_pingresp, header};
 
 /// Reads in one turn, at most: other connections of the worker wait meanwhile.
 const READS: usize = 4;
@@ -80,10 +81,18 @@ impl Connection {
                 self.blocked = Some(Blocked::Output);
                 break;
             }
+            let is_publish = header.packet_type() == PacketType::Publish;
+            if self.is_to_wait()? {
+                self.blocked = Some(Blocked::Rate);
+                break;
+            }
             let packet = decode(self.terms.version, header, packet)?;
             if let Err(blocked) = self.take_packet(cx, &packet)? {
                 self.blocked = Some(blocked);
                 break;
+            }
+            if let Some(pace) = self.pace() {
+                pace.take(is_publish, len);
             }
             taken += len;
         }
@@ -91,6 +100,32 @@ impl Connection {
             self.registration.heard.set(self.server.tick());
         }
         Ok(taken)
+    }
+
+    /// Whether the next packet comes too soon and has to wait.
+    fn is_to_wait(&mut self) -> Result<bool, End> {
+        match self.over_rate() {
+            Some(OverRate::Wait) => {
+                self.server.counters.rate_waits.increment();
+                Ok(true)
+            }
+            Some(OverRate::Disconnect) => {
+                let detail = "more in a second than the server takes of one client";
+                Err(End::violation(ReasonCode::MESSAGE_RATE_TOO_HIGH, detail))
+            }
+            // If it is a publish.
+            Some(OverRate::Refuse) | None => Ok(false),
+        }
+    }
+
+    fn pace(&mut self) -> Option<&mut Pace> {
+        self.rare.as_mut()?.pace.as_mut()
+    }
+
+    /// What becomes of the next packet where it comes too soon.
+    pub(super) fn over_rate(&mut self) -> Option<OverRate> {
+        let tick = self.server.tick();
+        self.pace()?.check(tick)
     }
 
     fn take_packet(

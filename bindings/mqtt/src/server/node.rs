@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, ready};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,24 +19,19 @@ use mqtt_plane::{Event, Limits, Mqtt};
 use super::connect::connect;
 use super::counters::Counters;
 use super::registry::{Registration, Registry};
-use super::takeover::Clients;
-use super::{MqttServer, Shared};
+use super::{Lasting, MqttServer, Shared};
 use crate::state::{Decision, Policy, Request, Routes, UNLIMITED, stricter};
 
 /// The configuration in force: replaced as a whole by a reload.
 pub(super) struct Table {
     routes: Routes,
-    pub(super) policy: Policy,
+    pub(super) policy: Rc<Policy>,
     pub(super) exits: Vec<(NodeName, Link<Mqtt>)>,
 }
 
 impl Table {
-    pub(super) const fn new(
-        routes: Routes,
-        policy: Policy,
-        exits: Vec<(NodeName, Link<Mqtt>)>,
-    ) -> Self {
-        Self { routes, policy, exits }
+    pub(super) fn new(routes: Routes, policy: Policy, exits: Vec<(NodeName, Link<Mqtt>)>) -> Self {
+        Self { routes, policy: Rc::new(policy), exits }
     }
 
     pub(super) fn decide(&self, request: Request<'_>) -> Option<Decision> {
@@ -47,10 +43,10 @@ impl Table {
         self.routes.only()
     }
 
-    /// The bounds that hold on every exit: a client may come to use each of them.
+    /// The bounds that hold here and on every exit: a client may come to use each of them.
     pub(super) fn limits(&self) -> Limits {
         let exits = self.exits.iter().map(|(_, link)| link.get().limits());
-        exits.fold(UNLIMITED, stricter)
+        exits.fold(stricter(UNLIMITED, self.policy.bounds.limits()), stricter)
     }
 }
 
@@ -58,7 +54,7 @@ impl Table {
 pub(super) struct Server {
     pub(super) cx: WorkerCx,
     pub(super) name: NodeName,
-    pub(super) clients: Arc<Clients>,
+    pub(super) lasting: Arc<Lasting>,
     pub(super) counters: Counters,
     pub(super) registry: Registry,
     pub(super) is_ticking: Cell<bool>,
@@ -71,11 +67,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(cx: &WorkerCx, name: &NodeName, clients: Arc<Clients>, table: Table) -> Self {
+    pub(super) fn new(cx: &WorkerCx, name: &NodeName, lasting: Arc<Lasting>, table: Table) -> Self {
         Self {
             cx: cx.clone(),
             name: name.clone(),
-            clients,
+            lasting,
             counters: Counters::new(cx, name),
             registry: Registry::new(random()),
             is_ticking: Cell::new(false),
@@ -108,6 +104,18 @@ impl Server {
         self.tick.set(tick);
     }
 
+    /// A connection ends before it has said anything.
+    fn refuse_unheard(&self, peer: SocketAddr) {
+        self.counters.connections_refused.increment();
+        self.counters.connections_refused_by_limit.increment();
+        tracing::debug!(
+            event = "mqtt.connection.refused",
+            binding = %self.name,
+            %peer,
+            detail = "as many connections without CONNECT as the server takes",
+        );
+    }
+
     /// Lends the scratch list of events, empty.
     pub(super) fn take_events(&self) -> Vec<Event> {
         self.events.take()
@@ -125,12 +133,16 @@ impl Accept for Server {
             self.counters.connections_refused.increment();
             return Box::pin(ready(Ended::Refused));
         }
+        let Some(handshake) = self.lasting.gate.begin(&self.table().policy.bounds) else {
+            self.refuse_unheard(conn.meta.peer);
+            return Box::pin(ready(Ended::Closed));
+        };
         let registration = Registration::new(&self);
         // Boxed, and before the connection's own future: what the handshake holds is gone when the
         // session begins.
-        let handshake = Box::pin(connect(self, registration, conn));
+        let connecting = Box::pin(connect(self, registration, conn, handshake));
         Box::pin(async move {
-            match handshake.await {
+            match connecting.await {
                 Ok(connection) => connection.run().await,
                 Err(ended) => ended,
             }

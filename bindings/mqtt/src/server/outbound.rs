@@ -11,11 +11,8 @@ use super::connection::{By, Connection, End};
 use crate::state::{Answer, RequestKind};
 use crate::wire::{encode_suback, encode_unsuback};
 
-/// Bytes that wait to be sent, beyond which no delivery is fetched.
-const HIGH_WATER: usize = 64 * 1024;
-
-/// Bytes that wait to be sent, beyond which nothing more is read that would be answered.
-const ANSWER_BOUND: usize = 2 * HIGH_WATER;
+/// Bytes written, of a buffer that is not all written, from which on they are taken out of it.
+const WRITTEN: usize = 64 * 1024;
 
 impl Connection {
     /// The buffer of bytes to send.
@@ -27,9 +24,14 @@ impl Connection {
         self.outbound.as_ref().map_or(0, |out| out.len() - self.written)
     }
 
+    /// Bytes that wait to be sent, beyond which no delivery is fetched.
+    fn high_water(&self) -> usize {
+        self.terms.policy.bounds.queued_bytes as usize
+    }
+
     /// Whether the client has so much to read that it is given no more answers.
     pub(super) fn is_output_full(&self) -> bool {
-        self.unsent() > ANSWER_BOUND
+        self.unsent() > 2 * self.high_water()
     }
 
     /// Fetches what the exits have, as much as the client can take at present.
@@ -43,7 +45,7 @@ impl Connection {
     fn fetch(&mut self, cx: &mut Context<'_>, events: &mut Vec<Event>) -> Result<(), End> {
         for slot in 0..self.sessions.len() {
             loop {
-                let room = HIGH_WATER.saturating_sub(self.unsent());
+                let room = self.high_water().saturating_sub(self.unsent());
                 if room == 0 {
                     // When it is written the task is woken, and comes back here.
                     return Ok(());
@@ -130,7 +132,7 @@ impl Connection {
                         }
                     }
                     Poll::Pending => {
-                        if self.written >= HIGH_WATER {
+                        if self.written >= WRITTEN {
                             out.drain(..self.written);
                             self.written = 0;
                         }
@@ -138,7 +140,7 @@ impl Connection {
                     }
                 }
             }
-            let was_full = out.len() >= HIGH_WATER;
+            let was_full = out.len() >= self.terms.policy.bounds.queued_bytes as usize;
             self.outbound = None;
             self.written = 0;
             if was_full {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use mqtt_plane::{Closed, Qos, ReasonCode, Version};
 
 use super::connection::{Blocked, By, Connection, End};
-use crate::state::{InUse, NO_ROUTE};
+use crate::state::{InUse, NO_ROUTE, OverRate};
 use crate::wire::{AckKind, PublishPacket};
 
 impl Connection {
@@ -36,7 +36,9 @@ impl Connection {
                 return Err(RECEIVE_MAXIMUM_EXCEEDED);
             }
         }
-        let refused = match self.sessions.publish_slot(&self.table, packet.topic) {
+        let admitted = self.admit_message(packet);
+        let slot = admitted.and_then(|()| self.sessions.publish_slot(&self.table, packet.topic));
+        let refused = match slot {
             Ok(Some(slot)) => {
                 let session = self.sessions.session(slot);
                 match session.poll_ready(cx) {
@@ -75,6 +77,20 @@ impl Connection {
             }
         }
         self.write_acks().map(Ok)
+    }
+
+    /// Refuses a message beyond the bounds or the rate of its client.
+    fn admit_message(&mut self, packet: &PublishPacket<'_>) -> Result<(), Closed> {
+        let admitted = if self.over_rate() == Some(OverRate::Refuse) {
+            let detail = "more messages in a second than the server takes of one client";
+            Err(Closed { reason: ReasonCode::QUOTA_EXCEEDED, detail })
+        } else {
+            self.terms.admit_message(packet)
+        };
+        if admitted.is_err() {
+            self.server.counters.publishes_dropped_limited.increment();
+        }
+        admitted
     }
 
     pub(super) fn is_in_use(&self, packet_id: u16) -> bool {

@@ -38,6 +38,8 @@ pub(super) struct Handle {
     pub(super) patience: Cell<u32>,
     /// Whether the connection does not read at present, so that it cannot hear.
     pub(super) is_deaf: Cell<bool>,
+    /// Whether the connection waits for a tick, since it sends too fast.
+    pub(super) is_paced: Cell<bool>,
     /// Who waits for the end of this connection's session.
     waiters: RefCell<Vec<Owner>>,
     /// The client id, once it is claimed.
@@ -132,6 +134,7 @@ impl Registration {
             heard: Cell::new(server.tick()),
             patience: Cell::new(0),
             is_deaf: Cell::new(false),
+            is_paced: Cell::new(false),
             waiters: RefCell::default(),
             claimed: RefCell::default(),
         });
@@ -153,7 +156,7 @@ impl Registration {
     /// Gives the client id back and tells who waits that the session has ended.
     pub(super) fn release(&self) {
         if let Some(client_id) = self.claimed.take() {
-            self.server.clients.release(&client_id, &self.owner());
+            self.server.lasting.clients.release(&client_id, &self.owner());
         }
         for waiter in self.waiters.take() {
             self.server.tell_released(waiter);

@@ -42,6 +42,9 @@ impl Server {
         let now = self.tick().wrapping_add(1);
         self.set_tick(now);
         self.registry.for_each(|handle| {
+            if handle.is_paced.get() {
+                handle.wake();
+            }
             if handle.is_deaf.get() {
                 handle.heard.set(now);
                 return;

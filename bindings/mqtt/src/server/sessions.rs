@@ -90,6 +90,7 @@ impl Sessions {
             version: self.version,
             clean_start: self.clean_start,
             session_expiry: self.session_expiry,
+            most_subscriptions: table.policy.bounds.subscriptions,
             will,
         })?;
         // Most clients use one exit.

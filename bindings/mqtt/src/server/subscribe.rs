@@ -4,7 +4,7 @@ use mqtt_plane::{ReasonCode, Subscription};
 
 use super::connection::{Blocked, Connection, End};
 use crate::state::RequestKind;
-use crate::wire::{Subscribe, Unsubscribe};
+use crate::wire::{Subscribe, Unsubscribe, User};
 
 impl Connection {
     /// [MQTT-3.8.4-1], [MQTT-3.8.4-5]
@@ -16,12 +16,14 @@ impl Connection {
             return Ok(Err(Blocked::Unanswered));
         }
         let is_in_use = self.is_in_use(packet.packet_id);
+        let most = self.most_filters(&packet.user);
         let mut reasons = Vec::new();
         // The subscriptions by slot, each with the index of its filter.
         let mut parts: Vec<Vec<(usize, Subscription<'_>)>> = Vec::new();
         for (index, subscription) in packet.subscriptions().enumerate() {
             let slot = match subscription {
                 _ if is_in_use => Err(ReasonCode::PACKET_IDENTIFIER_IN_USE),
+                _ if index >= most => Err(ReasonCode::QUOTA_EXCEEDED),
                 Err(reason) => Err(reason),
                 Ok(subscription) => self.subscription_slot(subscription),
             };
@@ -54,6 +56,12 @@ impl Connection {
         self.write_answers().map(Ok)
     }
 
+    /// How many filters of a packet with these user properties are taken.
+    fn most_filters(&self, user: &User<'_>) -> usize {
+        let bounds = &self.terms.policy.bounds;
+        bounds.admit_user(user).map_or(0, |()| bounds.filters_per_packet.into())
+    }
+
     fn subscription_slot<'a>(
         &mut self,
         subscription: Subscription<'a>,
@@ -72,11 +80,14 @@ impl Connection {
             return Ok(Err(Blocked::Unanswered));
         }
         let is_in_use = self.is_in_use(packet.packet_id);
+        let most = self.most_filters(&packet.user);
         let mut reasons = Vec::new();
         let (mut indices, mut filters) = (Vec::new(), Vec::new());
         for (index, filter) in packet.filters().enumerate() {
             match filter {
                 _ if is_in_use => reasons.push(Some(ReasonCode::PACKET_IDENTIFIER_IN_USE)),
+                // UNSUBACK has no code for a quota.
+                _ if index >= most => reasons.push(Some(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR)),
                 Err(reason) => reasons.push(Some(reason)),
                 Ok(filter) => {
                     indices.push(index);

@@ -28,6 +28,10 @@ pub(super) struct Owner {
 pub(super) struct Clients(Directory<Arc<str>, Owner>);
 
 impl Clients {
+    pub(super) fn owner(&self, client_id: &str) -> Option<Owner> {
+        self.0.owner(client_id)
+    }
+
     pub(super) fn release(&self, client_id: &str, owner: &Owner) {
         // Where a newer connection owns it, it stays with that one.
         self.0.release(client_id, owner);
@@ -47,7 +51,7 @@ impl Server {
     /// that owned it has ended.
     pub(super) async fn claim(&self, client_id: &str, me: &Registration) {
         let client_id: Arc<str> = client_id.into();
-        let previous = self.clients.0.claim(Arc::clone(&client_id), me.owner());
+        let previous = self.lasting.clients.0.claim(Arc::clone(&client_id), me.owner());
         me.claimed(client_id);
         let Some(previous) = previous else { return };
         let released = poll_fn(|cx| {
@@ -111,10 +115,6 @@ impl Server {
 
 #[cfg(test)]
 impl Clients {
-    pub(super) fn owner(&self, client_id: &str) -> Option<Owner> {
-        self.0.owner(client_id)
-    }
-
     pub(super) fn set_owner(&self, client_id: &str, owner: Owner) {
         self.0.claim(client_id.into(), owner);
     }

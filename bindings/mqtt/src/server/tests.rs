@@ -4,6 +4,7 @@ mod aliases;
 mod connect;
 mod deliver;
 mod lifecycle;
+mod limits;
 mod offer;
 mod publish;
 mod qos2;

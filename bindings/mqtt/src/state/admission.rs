@@ -1,25 +1,22 @@
 //! What becomes of a CONNECT: the terms of its connection, or why it is refused.
 
+use std::rc::Rc;
+
 use mqtt_plane::{Closed, Limits, Qos, ReasonCode, RetainHandling, Subscription, Version};
 
-use super::{Offer, Policy};
-use crate::wire::Connect;
-
-/// The longest client id, bytes.
-pub const MAX_CLIENT_ID: usize = 256;
+use super::Policy;
+use crate::wire::{Connect, PublishPacket};
 
 /// Deliveries that a 3.1.1 client, which has no way to say how many it takes, may have uncompleted.
 const RECEIVE_MAXIMUM_V311: u16 = 1024;
 
 /// What a connection keeps to, as CONNECT and CONNACK say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// The protocol version.
     pub version: Version,
     /// Keep Alive, seconds; 0: none.
     pub keep_alive: u16,
-    /// Server Keep Alive, seconds, where it is not what the client asked for.
-    pub server_keep_alive: Option<u16>,
     /// Session Expiry Interval of CONNECT, seconds.
     pub session_expiry_asked: u32,
     /// Session Expiry Interval in force, seconds.
@@ -28,14 +25,12 @@ pub struct Terms {
     pub client_receive_maximum: u16,
     /// The largest packet that the client takes, bytes.
     pub client_maximum_packet_size: u32,
-    /// Topic aliases that the server may set for the client; 0: none.
-    pub client_topic_alias_maximum: u16,
     /// QoS 1 and QoS 2 publishes that the client may have uncompleted.
     pub receive_maximum: u16,
     /// The largest packet that the client may send, bytes.
     pub maximum_packet_size: u32,
-    /// What was offered when the client connected.
-    pub offer: Offer,
+    /// What the server decided by when the client connected. A reload changes nothing of it.
+    pub policy: Rc<Policy>,
     /// The highest QoS of a publish or a will of the client, and of a subscription granted.
     pub maximum_qos: Qos,
 }
@@ -50,11 +45,24 @@ impl Terms {
             let detail = "PUBLISH with a QoS above the Maximum QoS";
             return Err(Closed { reason: ReasonCode::QOS_NOT_SUPPORTED, detail });
         }
-        if retain && !self.offer.retain {
+        if retain && !self.policy.offer.retain {
             let detail = "PUBLISH with RETAIN, which is not available";
             return Err(Closed { reason: ReasonCode::RETAIN_NOT_SUPPORTED, detail });
         }
         Ok(())
+    }
+
+    /// Decides the message of a PUBLISH, before its route: the connection goes on where it is
+    /// refused.
+    ///
+    /// # Errors
+    /// The code of its acknowledgement, and the words for it.
+    pub fn admit_message(&self, packet: &PublishPacket<'_>) -> Result<(), Closed> {
+        let bounds = &self.policy.bounds;
+        if let Err(detail) = bounds.admit_topic(packet.topic) {
+            return Err(Closed { reason: ReasonCode::TOPIC_NAME_INVALID, detail });
+        }
+        bounds.admit_user(&packet.user)
     }
 
     /// Decides a subscription: where `route` leads, and what to ask for there. Any QoS may be asked
@@ -67,14 +75,24 @@ impl Terms {
         asked: Subscription<'a>,
         route: impl FnOnce() -> Result<R, ReasonCode>,
     ) -> Result<(R, Subscription<'a>), ReasonCode> {
-        self.offer.admit_subscription(&asked)?;
+        self.policy.offer.admit_subscription(&asked)?;
+        self.admit_filter(asked.filter)?;
         let mut subscription = asked;
         subscription.qos = asked.qos.min(self.maximum_qos);
-        if !self.offer.retain {
+        if !self.policy.offer.retain {
             subscription.retain_handling = RetainHandling::DoNotSend;
             subscription.retain_as_published = false;
         }
         Ok((route()?, subscription))
+    }
+
+    /// Decides a filter, whatever is to be done with it.
+    ///
+    /// # Errors
+    /// The code of SUBACK or UNSUBACK.
+    pub fn admit_filter(&self, filter: &str) -> Result<(), ReasonCode> {
+        let admitted = self.policy.bounds.admit_topic(filter);
+        admitted.map_err(|_| ReasonCode::TOPIC_FILTER_INVALID)
     }
 
     /// Why a subscription that is refused so ends the connection of a 5.0 client: CONNACK has said
@@ -123,10 +141,11 @@ pub const UNLIMITED: Limits = Limits {
 ///
 /// # Errors
 /// The code for CONNACK and what is wrong.
-pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<Terms, Closed> {
+pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Result<Terms, Closed> {
     let refuse = |reason, detail| Err(Closed { reason, detail });
     let version = connect.version;
     let properties = &connect.properties;
+    let bounds = &policy.bounds;
     if !policy.versions.accepts(version) {
         // [MQTT-3.1.2-2]
         return refuse(
@@ -142,10 +161,10 @@ pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<T
         );
     }
     // [MQTT-3.1.3-8]; `#` separates the parts of the keys under which session state is kept.
-    if connect.client_id.len() > MAX_CLIENT_ID {
+    if connect.client_id.len() > usize::from(bounds.client_id_length) {
         return refuse(
             ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
-            "client identifier is longer than 256 bytes",
+            "client identifier is longer than the server takes",
         );
     }
     if connect.client_id.contains('#') {
@@ -161,6 +180,13 @@ pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<T
             "empty client identifier without Clean Session",
         );
     }
+    bounds.admit_user(&properties.user)?;
+    if let Some(will) = &connect.will {
+        bounds.admit_user(&will.user)?;
+        if let Err(detail) = bounds.admit_topic(will.topic) {
+            return refuse(ReasonCode::TOPIC_NAME_INVALID, detail);
+        }
+    }
     let maximum_qos = limits.maximum_qos.min(policy.offer.maximum_qos);
     if connect.will.is_some_and(|will| will.qos > maximum_qos) {
         // [MQTT-3.2.2-12]
@@ -170,7 +196,7 @@ pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<T
         // [MQTT-3.2.2-13]
         return refuse(ReasonCode::RETAIN_NOT_SUPPORTED, "Will Retain, which is not available");
     }
-    let (keep_alive, server_keep_alive) = policy.offer.keep_alive(version, connect.keep_alive);
+    let keep_alive = policy.offer.keep_alive(version, connect.keep_alive);
     let session_expiry_asked = match version {
         Version::V5 => properties.session_expiry,
         // Without Clean Session a session of 3.1.1 does not expire.
@@ -180,18 +206,16 @@ pub fn admit(connect: &Connect<'_>, policy: &Policy, limits: Limits) -> Result<T
     Ok(Terms {
         version,
         keep_alive,
-        server_keep_alive,
         session_expiry_asked,
         session_expiry: if limits.keeps_sessions { session_expiry_asked } else { 0 },
-        client_receive_maximum: match version {
+        client_receive_maximum: bounds.in_flight.min(match version {
             Version::V5 => properties.receive_maximum,
             Version::V311 => RECEIVE_MAXIMUM_V311,
-        },
+        }),
         client_maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
         receive_maximum: limits.receive_maximum.max(1),
         maximum_packet_size: limits.maximum_packet_size,
-        client_topic_alias_maximum: properties.topic_alias_maximum,
-        offer: policy.offer,
+        policy: Rc::clone(policy),
         maximum_qos,
     })
 }
@@ -212,7 +236,7 @@ mod tests {
     use mqtt_plane::asked::subscription;
 
     use super::*;
-    use crate::state::Versions;
+    use crate::state::{Offer, Versions};
     use crate::wire::WillView;
 
     const LIMITS: Limits = Limits {
@@ -222,15 +246,19 @@ mod tests {
         keeps_sessions: false,
     };
 
+    fn default() -> Rc<Policy> {
+        Rc::new(Policy::DEFAULT)
+    }
+
     fn refusal(connect: &Connect<'_>) -> ReasonCode {
-        admit(connect, &Policy::DEFAULT, LIMITS).unwrap_err().reason
+        admit(connect, &Rc::new(Policy::DEFAULT), LIMITS).unwrap_err().reason
     }
 
     #[test]
     fn connects_that_cannot_be_served_are_refused_with_their_reason() {
         let connect = Connect::new(Version::V5, "c");
         let versions = Versions { v311: false, v5: true };
-        let v5_only = Policy { versions, ..Policy::DEFAULT };
+        let v5_only = Rc::new(Policy { versions, ..Policy::DEFAULT });
         let old = Connect::new(Version::V311, "c");
         assert_eq!(
             admit(&old, &v5_only, LIMITS).unwrap_err().reason,
@@ -239,13 +267,13 @@ mod tests {
         let mut authenticated = connect;
         authenticated.properties.authentication_method = Some("SCRAM-SHA-1");
         assert_eq!(refusal(&authenticated), ReasonCode::BAD_AUTHENTICATION_METHOD);
-        let long = "x".repeat(MAX_CLIENT_ID + 1);
+        let long = "x".repeat(257);
         for client_id in [&long, "a#b"] {
             let connect = Connect::new(Version::V5, client_id);
             assert_eq!(refusal(&connect), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         }
         let mut unnamed = Connect::new(Version::V311, "");
-        assert!(admit(&unnamed, &Policy::DEFAULT, LIMITS).is_ok());
+        assert!(admit(&unnamed, &default(), LIMITS).is_ok());
         unnamed.clean_start = false;
         assert_eq!(refusal(&unnamed), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
         let mut will = connect;
@@ -254,7 +282,7 @@ mod tests {
     }
 
     fn terms(version: Version, offer: Offer) -> Terms {
-        let policy = Policy { offer, ..Policy::DEFAULT };
+        let policy = Rc::new(Policy { offer, ..Policy::DEFAULT });
         admit(&Connect::new(version, "c"), &policy, LIMITS).unwrap()
     }
 
@@ -272,7 +300,7 @@ mod tests {
                 assert_eq!(refused.map(|closed| closed.reason), expected);
                 let mut connect = Connect::new(version, "c");
                 connect.will = Some(WillView::new("t", b"", qos, retain));
-                let policy = Policy { offer, ..Policy::DEFAULT };
+                let policy = Rc::new(Policy { offer, ..Policy::DEFAULT });
                 let refused = admit(&connect, &policy, LIMITS).err();
                 assert_eq!(refused.map(|closed| closed.reason), expected);
             }
@@ -301,12 +329,12 @@ mod tests {
     fn a_session_that_is_not_kept_expires_at_once() {
         let mut connect = Connect::new(Version::V5, "c");
         connect.properties.session_expiry = 60;
-        let terms = admit(&connect, &Policy::DEFAULT, LIMITS).unwrap();
+        let terms = admit(&connect, &default(), LIMITS).unwrap();
         assert_eq!((terms.session_expiry_asked, terms.session_expiry), (60, 0));
         let kept = Limits { keeps_sessions: true, ..LIMITS };
-        assert_eq!(admit(&connect, &Policy::DEFAULT, kept).unwrap().session_expiry, 60);
+        assert_eq!(admit(&connect, &default(), kept).unwrap().session_expiry, 60);
         let mut old = Connect::new(Version::V311, "c");
         old.clean_start = false;
-        assert_eq!(admit(&old, &Policy::DEFAULT, kept).unwrap().session_expiry, u32::MAX);
+        assert_eq!(admit(&old, &default(), kept).unwrap().session_expiry, u32::MAX);
     }
 }

@@ -59,6 +59,8 @@ const PROPERTY_LEN: usize = 3;
 /// come once change nothing.
 #[derive(Debug)]
 pub struct OutboundAliases {
+    /// Places to have, from the first message on.
+    count: u16,
     places: Box<[Place]>,
     hasher: RandomState,
 }
@@ -85,9 +87,9 @@ impl OutboundAliases {
     /// [MQTT-3.1.2-26], [MQTT-3.3.2-11].
     #[must_use]
     pub fn new(maximum: u16) -> Self {
-        let count = maximum.clamp(1, MAX_OUTBOUND);
         Self {
-            places: vec![Place::default(); usize::from(count)].into(),
+            count: maximum.clamp(1, MAX_OUTBOUND),
+            places: Box::default(),
             hasher: RandomState::new(),
         }
     }
@@ -98,9 +100,11 @@ impl OutboundAliases {
         if topic.len() <= PROPERTY_LEN {
             return None;
         }
+        if self.places.is_empty() {
+            self.places = vec![Place::default(); usize::from(self.count)].into();
+        }
         let hash = self.hasher.hash_one(topic);
-        let count = u64::try_from(self.places.len()).unwrap_or(1);
-        let index = u16::try_from(hash % count).unwrap_or_default();
+        let index = u16::try_from(hash % u64::from(self.count)).unwrap_or_default();
         let place = self.places.get_mut(usize::from(index))?;
         let number = index + 1;
         if place.topic == topic {
@@ -202,7 +206,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(aliases.take("ttt"), None, "shorter than the property");
         }
-        assert_eq!(OutboundAliases::new(u16::MAX).places.len(), usize::from(MAX_OUTBOUND));
+        assert_eq!(OutboundAliases::new(u16::MAX).count, MAX_OUTBOUND);
     }
 
     #[test]

@@ -2,19 +2,21 @@
 
 mod admission;
 mod aliases;
+mod bounds;
 mod in_flight;
 mod inbound_acks;
+mod pace;
 mod pattern;
 mod policy;
 mod requests;
 mod routes;
 
-pub use admission::{
-    MAX_CLIENT_ID, NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter, unavailable,
-};
+pub use admission::{NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter, unavailable};
 pub use aliases::{Alias, InboundAliases, OutboundAliases};
+pub use bounds::{Bounds, OverRate};
 pub use in_flight::{Dropped, InFlight, Pubrec, Source};
 pub use inbound_acks::{Acknowledgement, InUse, InboundAcks};
+pub use pace::Pace;
 pub use pattern::{ClientPattern, TopicPattern};
 pub use policy::{Offer, Policy, Versions};
 pub use requests::{Answer, RequestKind, Requests};

@@ -2,6 +2,8 @@
 
 use mqtt_plane::{Qos, ReasonCode, Subscription, Version};
 
+use super::Bounds;
+
 /// The protocol versions that a binding accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
@@ -63,15 +65,14 @@ impl Offer {
         shared_subscriptions: false,
     };
 
-    /// The keep alive to enforce, and the one to announce, seconds. 0 stays: the client wants none.
-    /// A 3.1.1 client cannot be told of another, so it keeps its own.
-    pub(super) fn keep_alive(&self, version: Version, asked: u16) -> (u16, Option<u16>) {
+    /// The keep alive to enforce, seconds; to be announced where it is not what was asked for
+    /// [MQTT-3.2.2-21], [MQTT-3.2.2-22]. 0 stays: the client wants none. A 3.1.1 client cannot be
+    /// told of another, so it keeps its own.
+    pub(super) fn keep_alive(&self, version: Version, asked: u16) -> u16 {
         if asked == 0 || version == Version::V311 {
-            return (asked, None);
+            return asked;
         }
-        // [MQTT-3.2.2-21], [MQTT-3.2.2-22]
-        let agreed = asked.max(self.keep_alive_minimum).min(self.keep_alive_maximum);
-        (agreed, (agreed != asked).then_some(agreed))
+        asked.max(self.keep_alive_minimum).min(self.keep_alive_maximum)
     }
 
     /// Whether something of this subscription is not offered, and the code that says what.
@@ -96,11 +97,14 @@ pub struct Policy {
     pub versions: Versions,
     /// What is offered.
     pub offer: Offer,
+    /// How much of everything.
+    pub bounds: Bounds,
 }
 
 impl Policy {
     /// What holds where nothing is said.
-    pub const DEFAULT: Self = Self { versions: Versions::ALL, offer: Offer::DEFAULT };
+    pub const DEFAULT: Self =
+        Self { versions: Versions::ALL, offer: Offer::DEFAULT, bounds: Bounds::DEFAULT };
 }
 
 #[cfg(test)]
@@ -116,18 +120,18 @@ mod tests {
         let bounded = Offer { keep_alive_minimum: 10, ..none };
         let contradictory = Offer { keep_alive_minimum: 2000, ..none };
         for (offer, asked, v5) in [
-            (none, 0, (0, None)),
-            (none, 1, (1, None)),
-            (none, 60, (60, None)),
-            (none, 1000, (1000, None)),
-            (none, 5000, (1000, Some(1000))),
-            (bounded, 0, (0, None)),
-            (bounded, 9, (10, Some(10))),
-            (bounded, 10, (10, None)),
-            (contradictory, 60, (1000, Some(1000))),
+            (none, 0, 0),
+            (none, 1, 1),
+            (none, 60, 60),
+            (none, 1000, 1000),
+            (none, 5000, 1000),
+            (bounded, 0, 0),
+            (bounded, 9, 10),
+            (bounded, 10, 10),
+            (contradictory, 60, 1000),
         ] {
             assert_eq!(offer.keep_alive(Version::V5, asked), v5);
-            assert_eq!(offer.keep_alive(Version::V311, asked), (asked, None));
+            assert_eq!(offer.keep_alive(Version::V311, asked), asked);
         }
     }
 

@@ -36,6 +36,9 @@ fn on_worker(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
+/// Subscriptions that a session may have.
+const MOST_SUBSCRIPTIONS: u32 = 50;
+
 struct World {
     kafka: Rc<Kafka>,
     hub: Rc<Hub>,
@@ -71,6 +74,7 @@ impl World {
             version: Version::V5,
             clean_start: true,
             session_expiry: 0,
+            most_subscriptions: MOST_SUBSCRIPTIONS,
             will,
         };
         let session = MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap().session;

@@ -234,6 +234,7 @@ fn a_session_is_refused_until_kafka_has_answered_once() {
             version: Version::V5,
             clean_start: true,
             session_expiry: 0,
+            most_subscriptions: 1,
             will: None,
         };
         let exit = MqttKafka(Rc::clone(&world.hub));
@@ -241,5 +242,28 @@ fn a_session_is_refused_until_kafka_has_answered_once() {
         assert_eq!(refused.reason, ReasonCode::SERVER_UNAVAILABLE);
         world.kafka.is_silent.set(false);
         assert!(exit.open(begin()).is_ok());
+    });
+}
+
+/// What replaces a subscription is not one more [MQTT-3.8.4-3].
+#[test]
+fn subscriptions_beyond_those_that_a_session_may_have_are_refused() {
+    on_worker(async {
+        let world = World::new();
+        let mut client = world.open("c");
+        let filters: Vec<String> = (0..=MOST_SUBSCRIPTIONS).map(|n| format!("t/{n}")).collect();
+        let (last, filters) = filters.split_last().unwrap();
+        for filter in filters {
+            let granted = client.subscribe(&[subscription(filter, Qos::AtMostOnce)]);
+            assert_eq!(granted, [ReasonCode(0)]);
+        }
+        let quota = ReasonCode::QUOTA_EXCEEDED;
+        let both = [subscription(last, Qos::AtMostOnce), subscription("t/0", Qos::AtLeastOnce)];
+        assert_eq!(client.subscribe(&both), [quota, ReasonCode(1)]);
+        client.session.unsubscribe(7, &["t/1"]);
+        world.kafka.run();
+        assert_eq!(client.events().unwrap().len(), 1);
+        assert_eq!(client.subscribe(&both), [ReasonCode(0), ReasonCode(1)]);
+        assert_eq!(client.subscribe(&[subscription("more", Qos::AtMostOnce)]), [quota]);
     });
 }

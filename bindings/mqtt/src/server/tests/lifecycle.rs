@@ -89,7 +89,7 @@ fn the_newer_connection_of_a_client_id_takes_over_when_the_older_has_ended() {
         assert_eq!(bench.count(|counters| &counters.takeovers_not_awaited), 0);
         newest.send(b"\xE0\x00").await;
         newest.expect_close().await;
-        assert_eq!(bench.server.clients.owner("c"), None);
+        assert_eq!(bench.server.lasting.clients.owner("c"), None);
     });
 }
 
@@ -99,7 +99,7 @@ fn an_owner_that_is_gone_or_does_not_answer_holds_a_takeover_up_for_two_seconds_
         let bench = Bench::new();
         // A connection that has ended without releasing, as after a panic: answered at once.
         let gone = Owner { worker: 0, token: 1 };
-        bench.server.clients.set_owner("c", gone);
+        bench.server.lasting.clients.set_owner("c", gone);
         let started = tokio::time::Instant::now();
         let _client = bench.client(Version::V5, "c").await;
         assert_eq!(started.elapsed(), Duration::ZERO);

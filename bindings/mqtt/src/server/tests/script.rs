@@ -22,7 +22,6 @@ use mqtt_plane::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::server::node::{Server, Table};
-use crate::server::takeover::Clients;
 use crate::state::{Policy, Route, Routes, Versions};
 use crate::wire::{Connect, Packet, decode, encode, encode_connect, header};
 
@@ -310,8 +309,7 @@ impl Bench {
         let exits: Vec<Exit> = (0..count).map(|_| Exit::new()).collect();
         let table = Self::table(routes, policy, &exits);
         let name = NodeName::new("test", "mqtt");
-        let clients = Arc::<Clients>::default();
-        let server = Rc::new(Server::new(&WorkerCx::detached(), &name, clients, table));
+        let server = Rc::new(Server::new(&WorkerCx::detached(), &name, Arc::default(), table));
         Self { server, exits }
     }
 
@@ -326,6 +324,12 @@ impl Bench {
     /// Reloads the routes.
     pub(super) fn set_routes(&self, routes: Vec<Route>) {
         self.server.set_table(Self::table(routes, Policy::DEFAULT, &self.exits));
+    }
+
+    /// Reloads the policy.
+    pub(super) fn set_policy(&self, policy: Policy) {
+        let routes = vec![Route { exit: 0, when: Vec::new() }];
+        self.server.set_table(Self::table(routes, policy, &self.exits));
     }
 
     pub(super) fn exit(&self) -> &Exit {
