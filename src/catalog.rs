@@ -14,6 +14,7 @@ pub(crate) const CATALOG: Catalog = Catalog {
         &kafka_binding::CACHE_SERVER_KIND,
         &kafka_binding::CLIENT_KIND,
     ],
+    origins: &[],
     settings: &[kafka_binding::BACK_END],
     properties: mqtt::PROPERTIES,
     actions: mqtt::ACTIONS,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use engine::bytes::Bytes;
 use engine::config::{NodeConfig, NodeName, Problem, Problems, codes};
-use engine::runtime::{EngineOptions, ask, run};
+use engine::runtime::{EngineOptions, Milestone, ask, run};
 use engine::shared::Lock;
 use engine::spi::{
     Attached, BindingKind, BoxFuture, Catalog, Coupling, Definition, Entry, Exit, Links, Node,
@@ -175,6 +175,7 @@ static TEST: TestKind = TestKind;
 const CATALOG: Catalog = Catalog {
     about: "an engine for this test",
     bindings: &[&TEST],
+    origins: &[],
     settings: &[],
     properties: &[],
     actions: "{}",
@@ -201,13 +202,21 @@ impl Running {
         running.write(bindings);
         let options = EngineOptions {
             watches: true,
-            config: running.file.clone(),
+            config: running.file.clone().into(),
+            authorization: None,
+            poll_interval: Duration::from_secs(30),
             workers: Some(1),
             settings: BTreeMap::new(),
             properties: BTreeMap::new(),
         };
         let (ready, is_ready) = mpsc::channel();
-        std::thread::spawn(move || run(options, CATALOG, |_| ready.send(()).unwrap()));
+        std::thread::spawn(move || {
+            run(options, CATALOG, |milestone| {
+                if let Milestone::Serves(_) = milestone {
+                    ready.send(()).unwrap();
+                }
+            })
+        });
         is_ready.recv_timeout(PATIENCE).expect("the engine starts");
         running
     }
@@ -223,7 +232,7 @@ impl Running {
     fn await_status(&self, done: impl Fn(&engine::runtime::Status) -> bool) -> Vec<String> {
         let deadline = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() + PATIENCE;
         loop {
-            let status = ask(&self.file).unwrap();
+            let status = ask(&self.file.clone().into()).unwrap();
             if done(&status) {
                 return self.journal.take();
             }
@@ -233,7 +242,7 @@ impl Running {
     }
 
     fn reload(&self, bindings: &str) -> Vec<String> {
-        let before = ask(&self.file).unwrap().generation;
+        let before = ask(&self.file.clone().into()).unwrap().generation;
         self.write(bindings);
         self.await_status(|status| status.generation > before)
     }
@@ -281,7 +290,7 @@ fn each_fate_touches_what_it_names_and_nothing_else() {
 fn a_file_with_errors_and_one_that_cannot_be_prepared_change_nothing() {
     let engine = Running::start("refused", CHAIN);
     engine.journal.take();
-    let generation = ask(&engine.file).unwrap().generation;
+    let generation = ask(&engine.file.clone().into()).unwrap().generation;
     for broken in [
         CHAIN.replace("exit: c", "exit: nowhere"),
         CHAIN.replace("type: test", "typ: test"),
@@ -298,7 +307,7 @@ fn a_file_with_errors_and_one_that_cannot_be_prepared_change_nothing() {
     engine.await_status(|status| status.file.contains("missing"));
     engine.write(CHAIN);
     assert_eq!(engine.await_status(|status| status.file == "in force"), [""; 0]);
-    assert!(ask(&engine.file).unwrap().generation >= generation);
+    assert!(ask(&engine.file.into()).unwrap().generation >= generation);
 }
 
 #[test]
@@ -310,5 +319,5 @@ fn a_panic_replaces_the_instances_of_its_worker_and_the_engine_goes_on() {
         seen.push(engine.said.recv_timeout(PATIENCE).expect("a fresh instance"));
     }
     assert_eq!(seen, ["attach a", "attach a", "retire a"]);
-    assert_eq!(ask(&engine.file).unwrap().bindings.len(), 1);
+    assert_eq!(ask(&engine.file.into()).unwrap().bindings.len(), 1);
 }

@@ -111,7 +111,7 @@ fn what_cannot_be_meant_is_refused() {
     let path = directory.path();
     write(path, "zilla.yaml");
     for (arguments, word) in [
-        (&["-c", "https://host.example/zilla.yaml"][..], "fetch it first"),
+        (&["-c", "https:///zilla.yaml"][..], "an address names a host"),
         (&["-P", "zilla.engine.workers=many"], "a number from 1 to 256"),
         (&["-p", "absent.properties"], "absent.properties"),
     ] {

@@ -14,6 +14,7 @@ const CATALOG: Catalog = Catalog {
         &kafka::CACHE_SERVER_KIND,
         &kafka::CLIENT_KIND,
     ],
+    origins: &[],
     settings: &[],
     properties: &[],
     actions: "{}",

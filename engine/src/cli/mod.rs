@@ -4,6 +4,7 @@
 
 mod actions;
 mod check;
+mod duration;
 mod explain;
 mod explain_code;
 mod graph;
@@ -19,14 +20,13 @@ mod topics;
 mod validate;
 mod words;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::Schema;
+use crate::config::{Location, Schema};
 use crate::spi::Catalog;
-use words::{counted, no_answer, out, table};
+use words::{counted, location, no_answer, out, table};
 
 #[derive(Debug, Parser)]
 #[command(name = "zilla", version, propagate_version = true)]
@@ -103,9 +103,9 @@ struct ExplainCode {
 
 #[derive(Debug, Args)]
 struct Show {
-    /// The configuration file that the engine was started with.
-    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
-    config: PathBuf,
+    /// The configuration that the engine was started with.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", value_parser = location())]
+    config: Location,
     /// How to print it.
     #[arg(long, value_enum, default_value_t)]
     format: status::Format,

@@ -2,14 +2,13 @@
 
 #![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use crate::cli::check::Checker;
-use crate::cli::{no_answer, out, table};
-use crate::config::{Allowances, Source};
+use crate::cli::{location, no_answer, out, table};
+use crate::config::{Allowances, Location, Source};
 use crate::graph::{Fate, Forecast, NodeForecast, Outcome, Plan};
 use crate::runtime::foretell;
 use crate::spi::Catalog;
@@ -28,12 +27,12 @@ enum Format {
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration as it is and as it would be; with --against only the second.
-    #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
-    files: Vec<PathBuf>,
+    #[arg(value_name = "FILE", required = true, num_args = 1..=2, value_parser = location())]
+    files: Vec<Location>,
     /// Compare with what runs: the engine that was started on this file. It reads the new file in
     /// its own environment.
-    #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = location())]
+    against: Option<Location>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -42,7 +41,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
     let forecast = match (&arguments.against, arguments.files.as_slice()) {
         (None, [old, new]) => between(old, new, catalog),
-        (Some(running), [new]) => against(running, new),
+        (Some(running), [new]) => against(running, new, catalog),
         (None, _) => {
             eprintln!("zilla: name two files, OLD and NEW, or the running engine with --against");
             return ExitCode::from(2);
@@ -66,10 +65,10 @@ pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
     }
 }
 
-fn between(old: &Path, new: &Path, catalog: &Catalog) -> Option<Forecast> {
+fn between(old: &Location, new: &Location, catalog: &Catalog) -> Option<Forecast> {
     let checker = Checker::new(catalog, Allowances::default());
-    let plan = |path: &Path| -> Option<Plan> {
-        let checked = checker.check(read(path)?);
+    let plan = |location: &Location| -> Option<Plan> {
+        let checked = checker.check(read(location, catalog)?);
         if checked.plan.is_none() {
             eprint!("{}", checked.problems.render());
         }
@@ -79,8 +78,8 @@ fn between(old: &Path, new: &Path, catalog: &Catalog) -> Option<Forecast> {
     Some(Forecast::new(&old?, &new?))
 }
 
-fn against(running: &Path, new: &Path) -> Option<Forecast> {
-    match foretell(running, &read(new)?) {
+fn against(running: &Location, new: &Location, catalog: &Catalog) -> Option<Forecast> {
+    match foretell(running, &read(new, catalog)?) {
         Ok(Ok(forecast)) => Some(forecast),
         Ok(Err(problems)) => {
             eprint!("{problems}");
@@ -93,8 +92,8 @@ fn against(running: &Path, new: &Path) -> Option<Forecast> {
     }
 }
 
-fn read(path: &Path) -> Option<Source> {
-    Source::open(path).map_err(|problem| eprintln!("{problem}")).ok()
+fn read(location: &Location, catalog: &Catalog) -> Option<Source> {
+    catalog.open(location).map_err(|problem| eprintln!("{problem}")).ok()
 }
 
 fn text(forecast: &Forecast) -> String {

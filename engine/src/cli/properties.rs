@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::spi::Property;
+use crate::cli::duration::iso_duration;
+use crate::config::{Location, Secret};
+use crate::spi::{Origin, OriginProperty, Property};
 
 /// What properties ask for.
 #[derive(Debug, Default)]
 pub(super) struct Properties {
-    /// The configuration file, as newer versions name it.
+    /// The configuration, as newer versions name it.
     pub(super) config_uri: Option<String>,
     /// The same, as older ones do.
     pub(super) config_url: Option<String>,
@@ -17,6 +21,10 @@ pub(super) struct Properties {
     pub(super) directory: Option<PathBuf>,
     pub(super) workers: Option<u16>,
     pub(super) watches: bool,
+    /// The credentials for the configuration's address.
+    pub(super) authorization: Option<Secret>,
+    /// What lies between two questions for changes of an address.
+    pub(super) poll_interval: Option<Duration>,
     pub(super) is_verbose: bool,
     /// Those that bindings read, by name.
     pub(super) of_bindings: BTreeMap<&'static str, String>,
@@ -32,23 +40,38 @@ enum Meaning {
     Directory,
     Workers,
     Watch,
+    /// A number of seconds.
+    PollInterval,
+    /// One of what fetches from addresses.
+    Origin(OriginProperty),
     Verbose,
     /// What it asks for is always so.
     Always,
 }
 
-/// The properties that the engine reads; what bindings read, the catalog lists. docs/from-zilla.md
-/// has both.
+/// How often an address can be asked: every hundredth of a second, up to once a day.
+const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(86_400);
+
+/// The properties that the engine reads; what bindings and origins read, the catalog lists.
+/// docs/from-zilla.md has all.
 const KNOWN: &[(&str, Meaning)] = &[
     ("zilla.engine.config.uri", Meaning::ConfigUri),
     ("zilla.engine.config.url", Meaning::ConfigUrl),
     ("zilla.engine.config.watch", Meaning::Watch),
+    ("zilla.engine.config.poll.interval.seconds", Meaning::PollInterval),
     ("zilla.engine.directory", Meaning::Directory),
     ("zilla.engine.workers", Meaning::Workers),
     ("zilla.engine.verbose", Meaning::Verbose),
     ("zilla.engine.verbose.events", Meaning::Always),
     ("zilla.engine.verbose.exceptions", Meaning::Always),
 ];
+
+/// The properties of the catalog.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Offered<'a> {
+    pub(super) of_bindings: &'a [Property],
+    pub(super) origins: &'a [&'a dyn Origin],
+}
 
 impl Properties {
     /// Those of a file, and then those of the command line.
@@ -58,32 +81,34 @@ impl Properties {
     pub(super) fn read(
         file: Option<&Path>,
         given: &[String],
-        of_bindings: &[Property],
+        offered: Offered<'_>,
     ) -> Result<Self, String> {
         let mut properties = Self { watches: true, ..Self::default() };
         if let Some(file) = file {
             let text = fs::read_to_string(file)
                 .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
             for (name, value) in entries(&text) {
-                properties.set(&name, &value, of_bindings)?;
+                properties.set(&name, &value, offered)?;
             }
         }
         for property in given {
             // Without a value, a property is switched on.
             let (name, value) = property.split_once('=').unwrap_or((property, "true"));
-            properties.set(name, value, of_bindings)?;
+            properties.set(name, value, offered)?;
         }
         Ok(properties)
     }
 
-    fn set(&mut self, name: &str, value: &str, of_bindings: &[Property]) -> Result<(), String> {
+    fn set(&mut self, name: &str, value: &str, offered: Offered<'_>) -> Result<(), String> {
         let wrong = |what: &str| format!("the property {name} cannot be `{value}`: {what}");
-        if let Some(property) = of_bindings.iter().find(|property| property.name == name) {
+        if let Some(property) = offered.of_bindings.iter().find(|property| property.name == name) {
             (property.check)(value).map_err(wrong)?;
             self.of_bindings.insert(property.name, value.to_owned());
             return Ok(());
         }
-        let known = KNOWN.iter().find(|(known, _)| *known == name);
+        let of_origins = offered.origins.iter().flat_map(|origin| origin.properties());
+        let of_origins = of_origins.map(|(name, property)| (*name, Meaning::Origin(*property)));
+        let known = KNOWN.iter().copied().chain(of_origins).find(|(known, _)| *known == name);
         let Some((_, meaning)) = known else {
             self.warnings.push(format!("the property {name} has no effect here"));
             return Ok(());
@@ -92,35 +117,34 @@ impl Properties {
         match meaning {
             Meaning::ConfigUri => self.config_uri = Some(value.to_owned()),
             Meaning::ConfigUrl => self.config_url = Some(value.to_owned()),
-            Meaning::Directory => self.directory = Some(path_of(value)?),
+            Meaning::Directory => match Location::parse(value.into()) {
+                Ok(Location::File(path)) => self.directory = Some(path),
+                _ => return Err(wrong("it is a path or a URI of the form file:PATH")),
+            },
             Meaning::Workers => {
                 let workers = value.parse().ok().filter(|workers| (1..=256).contains(workers));
                 self.workers = Some(workers.ok_or_else(|| wrong("it is a number from 1 to 256"))?);
             }
             Meaning::Watch => self.watches = flag()?,
+            Meaning::PollInterval => {
+                let interval = value.parse().ok().map(Duration::from_secs);
+                let interval = interval.filter(|interval| INTERVALS.contains(interval));
+                let interval = interval.ok_or_else(|| wrong("it is a number from 1 to 86400"))?;
+                self.poll_interval = Some(interval);
+            }
+            Meaning::Origin(OriginProperty::Authorization) => {
+                self.authorization = Some(Secret::new(value));
+            }
+            Meaning::Origin(OriginProperty::Interval) => {
+                let interval = iso_duration(value).filter(|found| INTERVALS.contains(found));
+                let form = "it is a duration such as PT30S, from PT0.01S to P1D";
+                self.poll_interval = Some(interval.ok_or_else(|| wrong(form))?);
+            }
             Meaning::Verbose => self.is_verbose = flag()?,
             Meaning::Always => {}
         }
         Ok(())
     }
-}
-
-/// The path that a path or a URI of a file means.
-///
-/// # Errors
-/// What to say where it is the URI of something else.
-pub(super) fn path_of(text: &str) -> Result<PathBuf, String> {
-    let Some((scheme, rest)) = text.split_once(':') else { return Ok(PathBuf::from(text)) };
-    let is_scheme = scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !is_scheme || scheme.contains('/') {
-        return Ok(PathBuf::from(text));
-    }
-    if scheme.eq_ignore_ascii_case("file") {
-        let path = rest.strip_prefix("//localhost/").map(|path| format!("/{path}"));
-        let path = path.unwrap_or_else(|| rest.strip_prefix("//").unwrap_or(rest).to_owned());
-        return Ok(PathBuf::from(path));
-    }
-    Err(format!("{text}: a configuration is a file; fetch it first"))
 }
 
 /// The entries of a file in Java's format of properties: `#` and `!` begin a comment; `=`, `:` or
@@ -206,29 +230,24 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_named_by_path_or_uri() {
-        for (text, path) in [
-            ("zilla.yaml", "zilla.yaml"),
-            ("/etc/a:b.yaml", "/etc/a:b.yaml"),
-            ("file:zilla.yaml", "zilla.yaml"),
-            ("file:/etc/zilla.yaml", "/etc/zilla.yaml"),
-            ("file:///etc/zilla.yaml", "/etc/zilla.yaml"),
-            ("file://localhost/etc/zilla.yaml", "/etc/zilla.yaml"),
-        ] {
-            assert_eq!(path_of(text).unwrap(), Path::new(path), "{text}");
-        }
-        assert!(path_of("ftp://host.example/zilla.yaml").is_err());
-    }
-
-    #[test]
     fn the_command_line_goes_before_the_file_and_what_is_unknown_is_named() {
         let given = ["zilla.engine.workers=3", "zilla.engine.verbose", "zilla.other=1"];
-        let properties = Properties::read(None, &given.map(str::to_owned), &[]).unwrap();
+        let properties =
+            Properties::read(None, &given.map(str::to_owned), Offered::default()).unwrap();
         assert_eq!((properties.workers, properties.is_verbose), (Some(3), true));
         assert_eq!(properties.warnings, ["the property zilla.other has no effect here"]);
         assert!(properties.watches);
-        for wrong in ["zilla.engine.workers=0", "zilla.engine.config.watch=maybe"] {
-            assert!(Properties::read(None, &[wrong.to_owned()], &[]).is_err(), "{wrong}");
+        for wrong in [
+            "zilla.engine.workers=0",
+            "zilla.engine.config.watch=maybe",
+            "zilla.engine.config.poll.interval.seconds=0",
+            "zilla.engine.config.poll.interval.seconds=90000",
+            "zilla.engine.directory=ftp://host/directory",
+        ] {
+            assert!(
+                Properties::read(None, &[wrong.to_owned()], Offered::default()).is_err(),
+                "{wrong}"
+            );
         }
     }
 
@@ -236,11 +255,12 @@ mod tests {
     fn what_a_binding_reads_is_checked_and_the_last_value_holds() {
         let check = |value: &str| value.parse::<u8>().map(drop).map_err(|_| "it is a small number");
         let known = [Property { name: "zilla.binding.a.size", check }];
+        let known = Offered { of_bindings: &known, origins: &[] };
         let given = ["zilla.binding.a.size=1", "zilla.binding.a.size=2"].map(str::to_owned);
-        let properties = Properties::read(None, &given, &known).unwrap();
+        let properties = Properties::read(None, &given, known).unwrap();
         assert_eq!(properties.of_bindings["zilla.binding.a.size"], "2");
         assert!(properties.warnings.is_empty());
-        let wrong = Properties::read(None, &["zilla.binding.a.size=x".to_owned()], &known);
+        let wrong = Properties::read(None, &["zilla.binding.a.size=x".to_owned()], known);
         let message = "the property zilla.binding.a.size cannot be `x`: it is a small number";
         assert_eq!(wrong.unwrap_err(), message);
     }

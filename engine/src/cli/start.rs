@@ -7,19 +7,25 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ArgMatches;
 
 use crate::cli::out;
-use crate::cli::properties::{Properties, path_of};
-use crate::runtime::{self, EngineOptions, StartError};
+use crate::cli::properties::{Offered, Properties};
+use crate::config::Location;
+use crate::runtime::{self, EngineOptions, Milestone, StartError};
 use crate::spi::Catalog;
 use crate::telemetry::{LogFormat, init_logging};
+
+/// What lies between two questions for changes of an address, where no property says otherwise.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The arguments of `zilla start`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file: a path, or a URI of the form file:PATH [default: ./zilla.yaml]
+    /// The configuration: a path, a URI of the form file:PATH, or an address that it is fetched
+    /// from and asked for changes [default: ./zilla.yaml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<String>,
     /// Worker threads [default: one a core; one where there are two cores or fewer]
@@ -75,9 +81,10 @@ pub(super) fn run(
         return ExitCode::from(2);
     }
     let file = arguments.properties_file.as_deref();
-    let properties = Properties::read(file, &arguments.properties, catalog.properties);
+    let offered = Offered { of_bindings: catalog.properties, origins: catalog.origins };
+    let properties = Properties::read(file, &arguments.properties, offered);
     let properties =
-        properties.and_then(|properties| Ok((path(&arguments, &properties)?, properties)));
+        properties.and_then(|properties| Ok((location(&arguments, &properties)?, properties)));
     let (config, properties) = match properties {
         Ok(found) => found,
         Err(error) => {
@@ -93,11 +100,6 @@ pub(super) fn run(
     for warning in &properties.warnings {
         eprintln!("zilla: {warning}");
     }
-    if (arguments.verbose || properties.is_verbose)
-        && let Ok(text) = fs::read_to_string(&config)
-    {
-        out(&text);
-    }
     let ready = properties.directory.as_deref().map(Ready::new);
     let ready = match ready.transpose() {
         Ok(ready) => ready,
@@ -112,12 +114,20 @@ pub(super) fn run(
     let workers = arguments.workers.or(properties.workers).map(usize::from);
     let options = EngineOptions {
         config,
+        authorization: properties.authorization,
+        poll_interval: properties.poll_interval.unwrap_or(POLL_INTERVAL),
         workers,
         settings,
         properties: properties.of_bindings,
         watches: properties.watches,
     };
-    let result = runtime::run(options, catalog, |engine| {
+    let is_verbose = arguments.verbose || properties.is_verbose;
+    let result = runtime::run(options, catalog, |milestone| {
+        let engine = match milestone {
+            Milestone::Read(source) if is_verbose => return out(source.text()),
+            Milestone::Read(_) => return,
+            Milestone::Serves(engine) => engine,
+        };
         for (name, _, words) in &chosen {
             println!("zilla: {name}: {words}");
         }
@@ -145,12 +155,12 @@ pub(super) fn run(
     }
 }
 
-/// The configuration file. A property that names it as Zilla's newer versions do goes before the
+/// Where the configuration is. A property that names it as Zilla's newer versions do goes before the
 /// option, and that before the older one.
-fn path(arguments: &Arguments, properties: &Properties) -> Result<PathBuf, String> {
+fn location(arguments: &Arguments, properties: &Properties) -> Result<Location, String> {
     let named = properties.config_uri.as_ref().or(arguments.config.as_ref());
     let named = named.or(properties.config_url.as_ref());
-    named.map_or_else(|| Ok(PathBuf::from("./zilla.yaml")), |named| path_of(named))
+    Location::parse(named.map_or("./zilla.yaml", String::as_str).into())
 }
 
 /// The file `ready`, which is there while the engine serves: what a container's probe tests.

@@ -2,10 +2,10 @@
 
 #![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{no_answer, out, table};
+use crate::config::Location;
 use crate::runtime::{Status, ask};
 
 /// How to print a status.
@@ -18,7 +18,7 @@ pub(super) enum Format {
     Json,
 }
 
-pub(super) fn print(config: &Path, format: Format) -> ExitCode {
+pub(super) fn print(config: &Location, format: Format) -> ExitCode {
     let status = match ask(config) {
         Ok(status) => status,
         Err(error) => {
@@ -52,7 +52,7 @@ fn text(status: &Status) -> String {
         ]);
     }
     let mut text = format!(
-        "zilla {} on {}\ngeneration {}, hash {}, workers {}, file on disk {}\n\n{}",
+        "zilla {} on {}\ngeneration {}, hash {}, workers {}, file {}\n\n{}",
         status.version,
         status.config,
         status.generation,

@@ -2,19 +2,19 @@
 
 #![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::no_answer;
+use crate::cli::{location, no_answer};
+use crate::config::Location;
 use crate::runtime::stop;
 
 /// The arguments of `zilla stop`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file that the engine was started with.
-    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
-    config: PathBuf,
+    /// The configuration that the engine was started with.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", value_parser = location())]
+    config: Location,
     /// Seconds to wait for its end; connections have ten.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,

@@ -3,7 +3,6 @@
 #![expect(clippy::print_stderr, reason = "this is what talks to a person")]
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,16 +10,16 @@ use clap::ArgMatches;
 
 use crate::cli::check::Checker;
 use crate::cli::online::{self, Online};
-use crate::cli::out;
-use crate::config::{Allowances, Severity, Source};
+use crate::cli::{location, out};
+use crate::config::{Allowances, Location, Severity};
 use crate::spi::{Catalog, Purpose, TopicReport, TopicState};
 
 /// The arguments of `zilla topics`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
-    config: PathBuf,
+    /// The configuration: a file, or an address.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", value_parser = location())]
+    config: Location,
     /// Make the topics that are missing, instead of printing the commands that do.
     #[arg(long)]
     create: bool,
@@ -41,7 +40,7 @@ pub(super) fn run(
         eprintln!("zilla: {refusal}");
         return ExitCode::from(2);
     }
-    let source = match Source::open(&arguments.config) {
+    let source = match catalog.open(&arguments.config) {
         Ok(source) => source,
         Err(problem) => {
             eprintln!("{problem}");

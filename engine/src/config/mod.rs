@@ -3,9 +3,12 @@
 
 mod expr;
 mod load;
+mod location;
 mod node;
 mod plain;
+mod poll;
 mod problem;
+mod reader;
 mod schema;
 mod source;
 mod tree;
@@ -13,9 +16,12 @@ mod watch;
 
 pub use expr::{Environment, ProcessEnvironment};
 pub use load::load;
+pub use location::{Address, Location, Secret};
 pub use node::{Config, ExitName, Namespace, NodeConfig, NodeName, RouteConfig};
 pub use plain::{Plain, load_plain};
+pub use poll::Poller;
 pub use problem::{Allowances, Problem, Problems, RecordingEnvironment, Severity, codes, suggest};
+pub use reader::{Reader, Remote, Version};
 pub use schema::{Fragment, Schema, State};
 pub use source::{Position, Source, Span};
 pub use watch::{Change, Watcher};

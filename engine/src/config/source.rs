@@ -8,7 +8,7 @@ use std::{fmt, fs, io};
 use crate::config::{Problem, codes};
 
 /// A configuration file is at most so large, bytes.
-const MOST: u64 = 16 << 20;
+pub(super) const MOST: u64 = 16 << 20;
 
 /// The text of a configuration file.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
-//! The status socket: a Unix socket that only this user can reach, found from the path of the
-//! configuration file. One question a connection, both it and its answer a JSON document.
+//! The status socket: a Unix socket that only this user can reach, found from the path or the
+//! address of the configuration. One question a connection, both it and its answer a JSON document.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
-use crate::config::Source;
+use crate::config::{Location, Source};
 use crate::graph::Forecast;
 use crate::runtime::Status;
 
@@ -62,10 +62,12 @@ pub(super) enum Answer {
 /// # Errors
 /// Where the file or the directory for sockets cannot be reached, or the directory is another
 /// user's.
-pub fn admin_path(config: &Path) -> io::Result<PathBuf> {
-    let config = std::path::absolute(config)?;
+pub fn admin_path(config: &Location) -> io::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
-    config.hash(&mut hasher);
+    match config {
+        Location::File(path) => std::path::absolute(path)?.hash(&mut hasher),
+        Location::Address(address) => address.target().hash(&mut hasher),
+    }
     let directory = directory()?;
     Ok(directory.join(format!("{:016x}.sock", hasher.finish())))
 }
@@ -89,7 +91,7 @@ fn directory() -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// Where none runs on it, or it does not answer.
-pub fn ask(config: &Path) -> io::Result<Status> {
+pub fn ask(config: &Location) -> io::Result<Status> {
     match exchange(config, &Question::Status, PATIENCE)? {
         Answer::Status(status) => Ok(status),
         _ => Err(something_else()),
@@ -101,7 +103,7 @@ pub fn ask(config: &Path) -> io::Result<Status> {
 ///
 /// # Errors
 /// Where none runs on it, or it does not answer.
-pub fn foretell(config: &Path, new: &Source) -> io::Result<Result<Forecast, String>> {
+pub fn foretell(config: &Location, new: &Source) -> io::Result<Result<Forecast, String>> {
     let question = Question::Plan { name: new.name().to_owned(), text: new.text().to_owned() };
     match exchange(config, &question, PATIENCE)? {
         Answer::Plan(forecast) => Ok(Ok(forecast)),
@@ -114,7 +116,7 @@ pub fn foretell(config: &Path, new: &Source) -> io::Result<Result<Forecast, Stri
 ///
 /// # Errors
 /// Where none runs on it, or it has not ended in time.
-pub fn stop(config: &Path, patience: Duration) -> io::Result<()> {
+pub fn stop(config: &Location, patience: Duration) -> io::Result<()> {
     match exchange(config, &Question::Stop, patience) {
         Ok(Answer::Stopping) => Ok(()),
         Ok(_) => Err(something_else()),
@@ -134,7 +136,7 @@ fn something_else() -> io::Error {
     io::Error::other("it answers something else than was asked")
 }
 
-fn exchange(config: &Path, question: &Question, patience: Duration) -> io::Result<Answer> {
+fn exchange(config: &Location, question: &Question, patience: Duration) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(admin_path(config)?)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -157,7 +159,7 @@ pub(super) struct Admin {
 
 impl Admin {
     pub(super) fn start(
-        config: &Path,
+        config: &Location,
         ask: impl Fn(Question, oneshot::Sender<Answer>) + 'static,
     ) -> io::Result<Self> {
         let path = admin_path(config)?;

@@ -2,24 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::config::{
-    Change, NodeName, Problems, ProcessEnvironment, RecordingEnvironment, Schema, Source, Watcher,
-    load,
+    Change, Location, NodeName, Problems, ProcessEnvironment, Reader, RecordingEnvironment, Schema,
+    Secret, Source, load,
 };
 use crate::graph::{Fate, Forecast, Plan, build};
 use crate::runtime::admin::{Admin, Answer, Question};
+use crate::runtime::input::Input;
 use crate::runtime::reload::Applied;
 use crate::runtime::status::{NodeStatus, Status};
 use crate::runtime::worker::{self, WorkerStart};
 use crate::runtime::{Clock, ListenerPool, Loads, Mailbox, Post};
-use crate::shared::{Lock, Store};
+use crate::shared::Store;
 use crate::spi::{Catalog, Prepared, Retire};
 use crate::telemetry::Metrics;
 
@@ -32,12 +32,16 @@ const FLUSH: Duration = Duration::from_secs(10);
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// Where the configuration is.
+    pub config: Location,
+    /// The credentials for its address, where it has one and they are not in it.
+    pub authorization: Option<Secret>,
+    /// What lies between two questions for changes of an address.
+    pub poll_interval: Duration,
     /// Worker threads; `None`: one a core, but one where there are two cores or fewer, since the
     /// clients of other systems run threads of their own.
     pub workers: Option<usize>,
-    /// Whether a change of the file is put in force; where not, SIGHUP reads it.
+    /// Whether a change of it is put in force; where not, SIGHUP reads it.
     pub watches: bool,
     /// What was chosen for the catalog's settings, by name.
     pub settings: BTreeMap<&'static str, String>,
@@ -63,6 +67,15 @@ pub enum StartError {
 
 fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
     |error| StartError::System { what: what.into(), error }
+}
+
+/// What the start of an engine has come to.
+#[derive(Clone, Copy)]
+pub enum Milestone<'a> {
+    /// The configuration was read. It is not in force yet.
+    Read(&'a Source),
+    /// The engine serves.
+    Serves(&'a Engine),
 }
 
 /// A running engine.
@@ -91,38 +104,45 @@ pub(super) struct Control {
 enum Wake {
     Changed(Change),
     Ask(Question, tokio::sync::oneshot::Sender<Answer>),
-    Hangup,
     Terminate,
 }
 
-/// Runs an engine until it is told to end. `on_ready` is called once, when it serves.
+/// Runs an engine until it is told to end. `on_milestone` is called once with each.
 ///
 /// # Errors
 /// Where the first configuration cannot be put in force.
 pub fn run(
     options: EngineOptions,
     catalog: Catalog,
-    on_ready: impl FnOnce(&Engine),
+    on_milestone: impl FnMut(Milestone<'_>),
 ) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(system("start the control runtime"))?;
-    tokio::task::LocalSet::new().block_on(&runtime, supervise(options, catalog, on_ready))
+    tokio::task::LocalSet::new().block_on(&runtime, supervise(options, catalog, on_milestone))
 }
 
 async fn supervise(
     options: EngineOptions,
     catalog: Catalog,
-    on_ready: impl FnOnce(&Engine),
+    mut on_milestone: impl FnMut(Milestone<'_>),
 ) -> Result<(), StartError> {
     // Before anything else, so that a signal during the start ends it in order.
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system("watch SIGHUP"))?;
 
-    let name = options.config.display().to_string();
-    let source = Source::read(&options.config).map_err(system(format!("read {name}")))?;
+    let name = options.config.to_string();
+    let unread = |error| StartError::System { what: format!("read {name}"), error };
+    let reader = Reader::new(&options.config, catalog.origins, options.authorization.as_ref());
+    let reader = reader.map_err(|error| unread(std::io::Error::other(error)))?;
+    let read = tokio::select! {
+        read = Input::read(&reader) => read.map_err(unread)?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    on_milestone(Milestone::Read(&read.source));
     let workers = options.workers.unwrap_or_else(default_workers).max(1);
     let mailboxes: Vec<_> = (0..workers).map(|_| Arc::new(Mailbox::new())).collect();
     let loads = Arc::new(Loads::new(workers));
@@ -153,39 +173,27 @@ async fn supervise(
         metrics,
         options,
     };
-    control.reload(&source).await.map_err(StartError::Config)?;
+    control.reload(&read.source).await.map_err(StartError::Config)?;
 
     let (wakes, mut inbox) = mpsc::channel(64);
-    // Only the last change counts.
-    let changed = Arc::new((Lock::new(None), Notify::new()));
-    let change = Arc::clone(&changed);
-    let watch = move |what| {
-        *change.0.lock() = Some(what);
-        change.1.notify_one();
-    };
-    let _watcher = match control.options.watches {
-        true => Some(
-            Watcher::start_after(&control.options.config, &source, watch)
-                .map_err(system(format!("watch {name}")))?,
-        ),
-        false => None,
-    };
+    let input = Input::follow(reader, read, &control.options);
+    let input = input.map_err(system(format!("watch {name}")))?;
     let _admin = Admin::start(&control.options.config, move |question, reply| {
         // A full queue refuses: who asked sees the connection end.
         wakes.try_send(Wake::Ask(question, reply)).ok();
     })
     .map_err(system("open the status socket"))?;
     tracing::info!(event = "engine.started");
-    on_ready(&Engine { addresses: control.addresses() });
+    on_milestone(Milestone::Serves(&Engine { addresses: control.addresses() }));
 
     loop {
         let wake = tokio::select! {
             Some(wake) = inbox.recv() => wake,
-            () = changed.1.notified() => match changed.0.lock().take() {
+            change = input.changed() => Wake::Changed(change),
+            _ = hangup.recv() => match input.again() {
                 Some(change) => Wake::Changed(change),
                 None => continue,
             },
-            _ = hangup.recv() => Wake::Hangup,
             _ = terminate.recv() => Wake::Terminate,
             _ = interrupt.recv() => Wake::Terminate,
         };
@@ -196,10 +204,6 @@ async fn supervise(
             Wake::Changed(Change::Unreadable(error)) => {
                 control.keep(&format!("unreadable: {error}"));
             }
-            Wake::Hangup => match Source::read(&control.options.config) {
-                Ok(source) => control.reload_and_report(&source).await,
-                Err(error) => control.keep(&format!("unreadable: {error}")),
-            },
             Wake::Ask(Question::Status, reply) => {
                 reply.send(Answer::Status(control.status().await)).ok();
             }
@@ -372,7 +376,7 @@ impl Control {
             .collect();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: self.options.config.display().to_string(),
+            config: self.options.config.to_string(),
             generation: self.generation,
             hash: format!("{:016x}", self.plan.hash()),
             file: self.file.clone(),

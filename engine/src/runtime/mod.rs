@@ -3,6 +3,7 @@
 mod admin;
 mod clock;
 mod control;
+mod input;
 mod listener;
 mod loads;
 mod mailbox;
@@ -12,7 +13,7 @@ mod worker;
 
 pub use admin::{admin_path, ask, foretell, stop};
 pub use clock::Clock;
-pub use control::{Engine, EngineOptions, StartError, run};
+pub use control::{Engine, EngineOptions, Milestone, StartError, run};
 pub use listener::{ListenerPool, Listeners};
 pub use loads::{Loads, Placed};
 pub use mailbox::{Mailbox, Post};

@@ -1,7 +1,7 @@
 //! What a binary contains.
 
-use crate::config::Fragment;
-use crate::spi::BindingKind;
+use crate::config::{Fragment, Location, Problem, Reader, Source};
+use crate::spi::{BindingKind, Origin};
 
 /// The one list of what a binary contains: a value, not a side effect of linking.
 #[derive(Clone, Copy)]
@@ -10,6 +10,8 @@ pub struct Catalog {
     pub about: &'static str,
     /// The binding types, by name.
     pub bindings: &'static [&'static dyn BindingKind],
+    /// What fetches configurations from addresses.
+    pub origins: &'static [&'static dyn Origin],
     /// What can be chosen for a whole run, by name.
     pub settings: &'static [Setting],
     /// The properties of Zilla that bindings read, by name. docs/from-zilla.md has them too.
@@ -53,6 +55,15 @@ impl Catalog {
     #[must_use]
     pub fn binding(&self, name: &str) -> Option<&'static dyn BindingKind> {
         self.bindings.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Opens the configuration of a location, without other credentials than its address has.
+    ///
+    /// # Errors
+    /// Why it cannot be read, as a problem with a source of its own.
+    pub fn open(&self, location: &Location) -> Result<Source, Problem> {
+        let reader = Reader::new(location, self.origins, None);
+        reader.map_err(|error| error.problem(&location.to_string()))?.open()
     }
 
     /// The schema fragments of all that the catalog lists.

@@ -5,15 +5,14 @@
 mod json;
 mod text;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
 use crate::cli::actions::Actions;
 use crate::cli::check::Checker;
-use crate::cli::out;
-use crate::config::{Allowances, Source};
+use crate::cli::{location, out};
+use crate::config::{Allowances, Location};
 use crate::graph::explain;
 use crate::spi::Catalog;
 
@@ -30,9 +29,9 @@ enum Format {
 /// The arguments of `zilla explain`, beside those of the action.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", global = true)]
-    config: PathBuf,
+    /// The configuration: a file, or an address.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", global = true, value_parser = location())]
+    config: Location,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t, global = true)]
     format: Format,
@@ -48,7 +47,7 @@ pub(super) fn run(
     };
     let actions = Actions::new(catalog);
     let action = actions.action(verb, matches);
-    let source = match Source::open(&arguments.config) {
+    let source = match catalog.open(&arguments.config) {
         Ok(source) => source,
         Err(problem) => {
             eprintln!("{problem}");

@@ -9,12 +9,11 @@ mod mermaid;
 mod svg;
 mod text;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::check::Checker;
-use crate::cli::out;
-use crate::config::{Allowances, Source};
+use crate::cli::{location, out};
+use crate::config::{Allowances, Location};
 use crate::spi::Catalog;
 use diagram::Diagram;
 
@@ -35,16 +34,16 @@ enum Format {
 /// The arguments of `zilla graph`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration file.
-    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml")]
-    config: PathBuf,
+    /// The configuration: a file, or an address.
+    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", value_parser = location())]
+    config: Location,
     /// How it is drawn.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
-    let source = match Source::open(&arguments.config) {
+    let source = match catalog.open(&arguments.config) {
         Ok(source) => source,
         Err(problem) => {
             eprintln!("{problem}");

@@ -95,8 +95,11 @@ fn location(span: &Span) -> Value {
     })
 }
 
-/// A path as a reference below where the program ran, where it lies there.
+/// A path as a reference below where the program ran, where it lies there; an address as it is.
 fn artifact(path: &str) -> Value {
+    if path.contains("://") {
+        return json!({ "uri": path });
+    }
     let path = Path::new(path);
     let here = std::env::current_dir().ok();
     let below = here.as_deref().and_then(|here| path.strip_prefix(here).ok());

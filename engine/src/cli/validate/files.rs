@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::config::{Problem, Source};
+use crate::config::{Location, Problem, Source};
+use crate::spi::Catalog;
 
 /// What an argument leads to.
 pub(super) enum Found {
@@ -20,17 +21,21 @@ pub(super) enum Found {
 const STANDARD_INPUT: &str = "<stdin>";
 
 /// What the arguments lead to, each file once, those of a directory by name.
-pub(super) fn find(paths: &[PathBuf]) -> Vec<Found> {
+pub(super) fn find(locations: &[Location], catalog: &Catalog) -> Vec<Found> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    for path in paths {
+    for location in locations {
+        let Some(path) = location.as_file() else {
+            found.push(opened(catalog.open(location)));
+            continue;
+        };
         if path == Path::new("-") {
             found.push(opened(Source::open_from(STANDARD_INPUT, io::stdin())));
         } else if path.is_dir() {
             let before = found.len();
             walk(path, &mut seen, &mut found);
             if !found.iter().skip(before).any(|found| !matches!(found, Found::Skipped(..))) {
-                found.push(Found::Nothing(path.clone()));
+                found.push(Found::Nothing(path.to_owned()));
             }
         } else if seen.insert(identity(path)) {
             found.push(opened(Source::open(path)));

@@ -15,21 +15,21 @@ use clap::ArgMatches;
 use crate::cli::check::{Checked, Checker};
 use crate::cli::online::{self, Online};
 use crate::cli::report::{File, Format, Report};
-use crate::cli::{counted, out};
+use crate::cli::{counted, location, out};
 use crate::config::codes::{self, Code};
-use crate::config::{Allowances, Severity, suggest};
+use crate::config::{Allowances, Location, Severity, suggest};
 use crate::spi::{Catalog, Purpose};
 
 /// The arguments of `zilla validate`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A configuration file; may be repeated [default: ./zilla.yaml]
-    #[arg(short, long, value_name = "FILE")]
-    config: Vec<PathBuf>,
+    /// A configuration: a file, or an address; may be repeated [default: ./zilla.yaml]
+    #[arg(short, long, value_name = "FILE", value_parser = location())]
+    config: Vec<Location>,
     /// More of them. Of a directory, all *.yaml and *.yml below it that have bindings; `-`:
     /// standard input.
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[arg(value_name = "FILE", value_parser = location())]
+    files: Vec<Location>,
     /// How problems are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -77,10 +77,10 @@ pub(super) fn run(
         eprintln!("zilla: {refusal}");
         return ExitCode::from(2);
     }
-    let mut paths = arguments.config;
-    paths.extend(arguments.files);
-    if paths.is_empty() {
-        paths.push(PathBuf::from("./zilla.yaml"));
+    let mut locations = arguments.config;
+    locations.extend(arguments.files);
+    if locations.is_empty() {
+        locations.push(Location::File(PathBuf::from("./zilla.yaml")));
     }
     let allowed: BTreeSet<&'static str> = arguments.allow.iter().map(|code| code.id()).collect();
     let mut checker = Checker::new(catalog, Allowances::new(arguments.allow));
@@ -94,7 +94,7 @@ pub(super) fn run(
     };
     let mut used: BTreeSet<&'static str> = BTreeSet::new();
     let mut has_all = true;
-    for found in files::find(&paths) {
+    for found in files::find(&locations, catalog) {
         match found {
             files::Found::File(source) => {
                 let Checked { source, problems, allowed, .. } = checker.check(source);
