@@ -143,6 +143,6 @@ bindings: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a
     };
 
     E0109: "the file cannot be read",
-    "The file is not there, the system does not permit to read it, it is larger than 16 MiB, or it is not UTF-8 text.",
+    "The file is not there, the system does not permit to read it, it is larger than 16 MiB, or it is not UTF-8 text. A file at an address: its server cannot be reached, is not to be trusted, or does not answer with all of it.",
     Example::Situation("It is about the file, not about what stands in it.");
 }

@@ -14,7 +14,10 @@ pub(crate) const CATALOG: Catalog = Catalog {
         &kafka_binding::CACHE_SERVER_KIND,
         &kafka_binding::CLIENT_KIND,
     ],
-    origins: &[],
+    origins: &[
+        #[cfg(feature = "remote")]
+        remote::HTTP,
+    ],
     settings: &[kafka_binding::BACK_END],
     properties: mqtt::PROPERTIES,
     actions: mqtt::ACTIONS,

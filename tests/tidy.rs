@@ -54,6 +54,8 @@ fn crates_depend_in_one_direction() {
             // Data only, of which it takes what is about no binding.
             "engine" => other == "schema" || other == "problem-codes",
             plane if is_plane(plane) => other == "engine",
+            "remote" => other == "engine",
+            "web-server" => false,
             // `unsafe` is forbidden outside crates made for it, which are their binding's alone.
             "kafka" if other == "rdkafka-wake" || other == "rdkafka-describe" => true,
             _binding => other == "engine" || other == "schema" || is_plane(other),

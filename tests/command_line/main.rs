@@ -8,6 +8,7 @@ mod graph;
 mod online;
 mod plan;
 mod program;
+mod remote;
 mod start;
 mod stop;
 mod test_files;

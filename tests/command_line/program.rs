@@ -105,9 +105,19 @@ impl Engine {
     /// Starts on `zilla.yaml` of a directory, with the log of its own process, and waits until it
     /// is ready.
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_in(directory, arguments, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn start_in(
+        directory: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &Path)],
+    ) -> Self {
         let log = format!("embedded:{}", directory.join("log").display());
         let mut child = command(directory, &["start", "--kafka", &log])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::create(directory.join("engine.log")).unwrap())
             .spawn()

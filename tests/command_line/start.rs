@@ -112,6 +112,7 @@ fn what_cannot_be_meant_is_refused() {
     write(path, "zilla.yaml");
     for (arguments, word) in [
         (&["-c", "https:///zilla.yaml"][..], "an address names a host"),
+        (&["-P", "zilla.filesystem.http.poll.interval=30"], "a duration such as PT30S"),
         (&["-P", "zilla.engine.workers=many"], "a number from 1 to 256"),
         (&["-p", "absent.properties"], "absent.properties"),
     ] {
@@ -140,8 +141,10 @@ fn the_properties_are_in_the_page() {
     let page = fs::read_to_string(root().join("docs/from-zilla.md")).unwrap();
     let source = fs::read_to_string(root().join("engine/src/cli/properties.rs")).unwrap();
     let table = source.split("const KNOWN").nth(1).unwrap().split("];").next().unwrap();
-    let names: Vec<&str> = table.split('"').filter(|text| text.starts_with("zilla.")).collect();
-    assert!(names.len() >= 8, "{names:?}");
+    let origin = fs::read_to_string(root().join("remote/src/lib.rs")).unwrap();
+    let words = table.split('"').chain(origin.split('"'));
+    let names: Vec<&str> = words.filter(|text| text.starts_with("zilla.")).collect();
+    assert!(names.len() >= 11, "{names:?}");
     for name in names {
         assert!(page.contains(&format!("`{name}`")), "{name}");
     }
