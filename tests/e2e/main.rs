@@ -28,6 +28,7 @@ mod record_written;
 mod refusals;
 mod reload;
 mod reload_files;
+mod remote;
 mod retained;
 mod routes;
 mod shutdown;

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
@@ -149,6 +149,16 @@ bindings:
         self.start_at(&address, topics)
     }
 
+    /// Starts the engine on an address in place of a file: `serve` has the text served, and says
+    /// where.
+    pub(crate) fn start_from(&self, serve: impl FnOnce(String) -> String) -> Engine {
+        let topics = Topics::create(&self.topics);
+        let address = topics.address().to_owned();
+        let location = serve(fill(&self.yaml(), &topics));
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Engine::start_on(location, directory, self, &address, topics)
+    }
+
     /// Starts the engine on this configuration and the Kafka at `address`.
     pub(crate) fn start_at(&self, address: &str, topics: Topics) -> Engine {
         Engine::start(self, address, topics)
@@ -161,8 +171,10 @@ pub(crate) struct Engine {
     pub(crate) port: u16,
     /// The topics in Kafka.
     pub(crate) topics: RefCell<Topics>,
-    /// The configuration file.
+    /// The configuration file, where it runs on one.
     pub(crate) file: PathBuf,
+    /// What it was started on.
+    location: String,
     workers: usize,
     properties: Vec<String>,
     /// Where Kafka is.
@@ -198,12 +210,24 @@ impl Engine {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let file = directory.path().join("zilla.yaml");
         std::fs::write(&file, fill(&setup.yaml(), &topics)).unwrap();
+        let location = file.to_str().unwrap().to_owned();
+        Self::start_on(location, directory, setup, address, topics)
+    }
+
+    fn start_on(
+        location: String,
+        directory: TempDir,
+        setup: &Setup,
+        address: &str,
+        topics: Topics,
+    ) -> Self {
         let Setup { workers, properties, .. } = setup;
-        let (process, errors, port) = launch(&file, (*workers, properties), address, &topics);
+        let (process, errors, port) = launch(&location, (*workers, properties), address, &topics);
         let engine = Self {
             port,
             topics: RefCell::new(topics),
-            file,
+            file: directory.path().join("zilla.yaml"),
+            location,
             workers: *workers,
             properties: properties.clone(),
             address: address.to_owned(),
@@ -240,7 +264,7 @@ impl Engine {
     pub(crate) fn launch(&mut self) {
         let topics = self.topics.borrow();
         (self.process, self.errors, self.port) =
-            launch(&self.file, (self.workers, &self.properties), &self.address, &topics);
+            launch(&self.location, (self.workers, &self.properties), &self.address, &topics);
         drop(topics);
         self.read.set(0);
         self.event_named("config.reload.applied");
@@ -260,6 +284,7 @@ impl Engine {
             port,
             topics: RefCell::new(Topics::embedded(1)),
             file,
+            location: String::new(),
             workers: 1,
             properties: Vec::new(),
             address: String::new(),
@@ -345,7 +370,7 @@ impl Engine {
 
     /// What `zilla status` prints as JSON.
     pub(crate) fn status(&self) -> Value {
-        let output = run_zilla(&["status", "--format", "json", "-c", self.file.to_str().unwrap()]);
+        let output = run_zilla(&["status", "--format", "json", "-c", &self.location]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
@@ -408,7 +433,7 @@ impl Drop for Engine {
 
 /// Starts the engine and waits until it serves; the process, its standard error, its first port.
 fn launch(
-    file: &Path,
+    location: &str,
     (workers, properties): (usize, &[String]),
     address: &str,
     topics: &Topics,
@@ -416,7 +441,7 @@ fn launch(
     let mut process = Process::start(
         "zilla",
         zilla(&["start", "--log-format", "json", "--workers", &workers.to_string(), "-c"])
-            .arg(file)
+            .arg(location)
             .args(topics.arguments())
             .args(properties.iter().flat_map(|property| ["-P", property]))
             .env("KAFKA_BOOTSTRAP_SERVER", address)
