@@ -150,6 +150,68 @@ fn the_properties_are_in_the_page() {
     }
 }
 
+/// So does the page's table of events, with the names that the program gives them.
+#[test]
+fn the_events_of_the_page_are_the_programs() {
+    let page = fs::read_to_string(root().join("docs/from-zilla.md")).unwrap();
+    let events = page.split("\n## Events\n").nth(1).unwrap();
+    let here = events.lines().filter_map(|line| line.split(" | ").nth(1));
+    let names: Vec<&str> = here
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|name| name.contains('.') && !name.starts_with("--"))
+        .collect();
+    assert!(names.len() >= 10, "{names:?}");
+    let mut sources = String::new();
+    let mut folders = ["engine/src", "bindings"].map(|name| root().join(name)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    for name in names {
+        assert!(sources.contains(&format!("event = \"{name}\"")), "{name}");
+    }
+}
+
+#[test]
+fn a_command_that_is_not_here_says_what_to_use_instead() {
+    for (arguments, word) in [
+        (&["metrics", "--namespace", "edge", "north"][..], "`zilla status`"),
+        (&["logs", "-f", "--format", "json"], "standard error"),
+        (&["dump", "--help"], "`zilla explain`"),
+        (&["tune", "edge.north=1"], "--workers"),
+    ] {
+        let said = zilla(&root(), arguments);
+        assert_eq!((said.status, said.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(said.stderr.contains(word), "{}", said.stderr);
+        let start = format!("zilla: there is no command {} here: ", arguments[0]);
+        assert!(said.stderr.starts_with(&start), "{}", said.stderr);
+    }
+    let said = zilla(&root(), &["help"]);
+    assert!(!said.stdout.contains("metrics") && !said.stdout.contains("tune"), "{}", said.stdout);
+}
+
+/// Zilla zips its state on it.
+#[test]
+fn a_signal_that_asks_for_diagnostics_does_not_end_the_engine() {
+    let directory = directory();
+    let path = directory.path();
+    write(path, "zilla.yaml");
+    let mut engine = Engine::start(path, &[]);
+    let pid = engine.child.id().to_string();
+    assert!(Command::new("kill").args(["-USR2", &pid]).status().unwrap().success());
+    while !fs::read_to_string(path.join("engine.log")).unwrap().contains("engine.signal.ignored") {
+        assert!(engine.child.try_wait().unwrap().is_none(), "the engine ended");
+        std::thread::yield_now();
+    }
+    assert_eq!(zilla(path, &["stop"]).status, 0);
+}
+
 #[test]
 fn version_and_help_are_commands() {
     let said = zilla(&root(), &["version"]);

@@ -5,6 +5,7 @@
 mod actions;
 mod check;
 mod duration;
+mod elsewhere;
 mod explain;
 mod explain_code;
 mod graph;
@@ -89,6 +90,14 @@ enum Command {
     },
     /// Print the version.
     Version,
+    #[command(hide = true)]
+    Metrics(elsewhere::Arguments),
+    #[command(hide = true)]
+    Logs(elsewhere::Arguments),
+    #[command(hide = true)]
+    Dump(elsewhere::Arguments),
+    #[command(hide = true)]
+    Tune(elsewhere::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +169,25 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         }
         Command::Schema { test } => schema(catalog, test),
         Command::Test(arguments) => test::run(&arguments, catalog),
+        Command::Metrics(_) => elsewhere::refuse(
+            "metrics",
+            "`zilla status` shows the counters of each binding, with --format json for scripts",
+        ),
+        Command::Logs(_) => elsewhere::refuse(
+            "logs",
+            "`zilla start` writes all events to standard error, with --log-format json as JSON; \
+             journalctl or `kubectl logs` shows them",
+        ),
+        Command::Dump(_) => elsewhere::refuse(
+            "dump",
+            "there are no streams between bindings to look at; `zilla explain` shows what is \
+             decided of an action, and tcpdump what is sent",
+        ),
+        Command::Tune(_) => elsewhere::refuse(
+            "tune",
+            "each connection is placed on the worker that has fewest; `zilla start --workers` \
+             says how many there are",
+        ),
         Command::Status(show) => status::print(&show.config, show.format),
     }
 }

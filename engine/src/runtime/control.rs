@@ -132,6 +132,8 @@ async fn supervise(
     let mut terminate = signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system("watch SIGHUP"))?;
+    // Scripts that were made for Zilla send it, and it ends who does not handle it.
+    let mut diagnose = signal(SignalKind::user_defined2()).map_err(system("watch SIGUSR2"))?;
 
     let name = options.config.to_string();
     let unread = |error| StartError::System { what: format!("read {name}"), error };
@@ -194,6 +196,14 @@ async fn supervise(
                 Some(change) => Wake::Changed(change),
                 None => continue,
             },
+            _ = diagnose.recv() => {
+                tracing::warn!(
+                    event = "engine.signal.ignored",
+                    signal = "SIGUSR2",
+                    "it has no effect; `zilla status` shows the engine's state",
+                );
+                continue;
+            }
             _ = terminate.recv() => Wake::Terminate,
             _ = interrupt.recv() => Wake::Terminate,
         };
