@@ -18,6 +18,7 @@ mod bounds;
 mod command_line;
 mod connections;
 mod exchange;
+mod forms;
 #[expect(dead_code, unused_imports, reason = "the tests of faults use the rest")]
 mod harness;
 mod limits;

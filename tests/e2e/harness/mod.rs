@@ -14,7 +14,9 @@ pub(crate) use client::{
 pub(crate) use engine::{
     Engine, Setup, engine, engine_only, fate, fill, free_port, is_stand_in, run_zilla, zilla,
 };
-pub(crate) use kafka::{Record, Records, Topics, hex, is_embedded, kafka, kafka_only, root, text};
+pub(crate) use kafka::{
+    Record, Records, Topics, clients, hex, is_embedded, kafka, kafka_only, root, text,
+};
 pub(crate) use packet::{
     Packet, Property, Publish, Reader, Value, put_bytes, put_properties, put_var,
 };
