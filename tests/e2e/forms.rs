@@ -1,7 +1,7 @@
 //! What the program prints for other programs, held against the schemas of those.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -42,6 +42,37 @@ fn written(directory: &TempDir, name: &str, output: &Output) -> PathBuf {
     let path = directory.path().join(name);
     fs::write(&path, &output.stdout).unwrap();
     path
+}
+
+/// Those of the files that an editor marks.
+fn marked(schema: &Path, files: &[PathBuf]) -> Vec<String> {
+    let lines = held(&mut node(&["schema", schema.to_str().unwrap()]), files);
+    let file = |line: &String| {
+        let found: Value = serde_json::from_str(line).unwrap();
+        let path = Path::new(found["file"].as_str().unwrap());
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    };
+    lines.iter().map(file).collect()
+}
+
+/// A file as it is written, with its expressions: the schema of editors is right about it, and
+/// still finds mistakes.
+#[test]
+fn an_editor_marks_no_good_file_and_most_mistakes() {
+    let directory = tempfile::tempdir().unwrap();
+    let schema = written(&directory, "schema.json", &zilla(&["schema"], &[]));
+    let mut good = files("good");
+    good.push(root().join("zilla.yaml.example"));
+    assert!(good.len() > 60, "{}", good.len());
+    // What YAML 1.2 reads as the number 15 is a string in the dialect of this file.
+    assert_eq!(marked(&schema, &good), ["dialect.yaml"]);
+    let yaml = |path: &PathBuf| !path.file_name().unwrap().to_str().unwrap().starts_with("syntax");
+    let bad: Vec<PathBuf> = files("bad").into_iter().filter(yaml).collect();
+    let bad = marked(&schema, &bad);
+    assert!(bad.len() > 90, "{}: {bad:?}", bad.len());
+    for file in ["tcp_host_number.yaml", "mqtt_version.yaml", "expression_in_kind.yaml"] {
+        assert!(bad.iter().any(|marked| marked == file), "{file} is not marked");
+    }
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn schema(catalog: &Catalog, of_tests: bool) -> ExitCode {
     let merged = if of_tests {
         actions::Actions::new(catalog).test_schema()
     } else {
-        Ok(Schema::compose(&catalog.fragments()).merged())
+        Ok(Schema::compose(&catalog.fragments()).for_editors())
     };
     let printed = merged.and_then(|merged| {
         serde_json::to_string_pretty(&merged).map_err(|error| error.to_string())

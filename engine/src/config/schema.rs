@@ -8,6 +8,7 @@ mod applies;
 mod bounds;
 mod compose;
 mod documentation;
+mod editor;
 mod explain;
 mod state;
 mod table;
@@ -86,10 +87,17 @@ impl Schema {
         }
     }
 
-    /// The composed schema.
+    /// The composed schema, of files whose expressions are replaced.
     #[must_use]
     pub fn merged(&self) -> Value {
         self.merged.clone()
+    }
+
+    /// The composed schema for editors, which see the file as it is written: wherever an expression
+    /// may stand in place of a scalar, it is right.
+    #[must_use]
+    pub fn for_editors(&self) -> Value {
+        editor::with_expressions(&self.merged)
     }
 
     /// The page that describes every property: what it does, its default, its state, and what a
