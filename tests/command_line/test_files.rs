@@ -27,7 +27,9 @@ fn run(body: &str) -> Said {
 #[test]
 fn the_example_holds() {
     let said = zilla(&root(), &["test", "zilla.test.yaml"]);
-    assert_eq!((said.status, said.stdout.as_str(), said.stderr.as_str()), (0, "", ""));
+    let count = said.stdout.strip_suffix(" expectations hold in 1 file\n").unwrap();
+    assert!(count.parse::<u32>().unwrap() > 5, "{count}");
+    assert_eq!((said.status, said.stderr.as_str()), (0, ""));
 }
 
 #[test]
@@ -37,9 +39,9 @@ fn the_committed_schema_is_what_the_program_prints() {
 }
 
 #[test]
-fn what_is_as_expected_says_nothing() {
+fn what_is_as_expected_is_counted() {
     for body in [
-        "publish: {topic: site/a/x, port: 7183}\nexpect: {kafka-topic: site-a, qos: 0}",
+        "publish: {topic: site/a/x, port: 7183}\nexpect: {kafka-topic: site-a}",
         "publish: {topic: site/a/x, port: 7183}\nexpect: {route: {mapping: 'routes[1]'}}",
         "publish: {topic: site/a/x, port: 7183}\n\
          expect: {route: {edge:mapping: 'routes[1].when[1].publish[1]', north: exit}}",
@@ -50,7 +52,18 @@ fn what_is_as_expected_says_nothing() {
          expect: {headers: {zilla:local: c, zilla:filter: [a, b], zilla:expiry: null}}",
     ] {
         let said = run(body);
-        assert_eq!((said.status, said.stdout.as_str()), (0, ""), "{body}\n{}", said.stderr);
+        let expected = "1 expectation holds in 1 file\n";
+        assert_eq!((said.status, said.stdout.as_str()), (0, expected), "{body}\n{}", said.stderr);
+    }
+}
+
+#[test]
+fn nothing_is_counted_where_something_differs_or_a_program_reads() {
+    let said = run("publish: {topic: site/a/x, port: 7183}\nexpect: {kafka-topic: b, qos: 0}");
+    assert!(said.status == 1 && !said.stdout.contains("in 1 file"), "{}", said.stdout);
+    for format in ["json", "sarif", "junit", "github"] {
+        let said = zilla(&root(), &["test", "--format", format, "zilla.test.yaml"]);
+        assert!(said.status == 0 && !said.stdout.contains(" hold"), "{}", said.stdout);
     }
 }
 

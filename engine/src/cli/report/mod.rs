@@ -43,6 +43,8 @@ pub(super) struct File {
 pub(super) struct Test {
     pub(super) name: String,
     pub(super) span: Span,
+    /// So many things are expected of what is decided.
+    pub(super) expectations: usize,
 }
 
 impl File {

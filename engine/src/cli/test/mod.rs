@@ -56,9 +56,11 @@ pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
     }
     out(&report.render(arguments.format));
     let errors = report.count(Severity::Error);
-    if std::io::stderr().is_terminal() {
+    let files = counted(report.files.len(), "file");
+    if arguments.format == Format::Text && has_all && errors == 0 {
+        out(&all_hold(&report, &files));
+    } else if std::io::stderr().is_terminal() {
         let tests = report.files.iter().map(|file| file.tests.len()).sum();
-        let files = counted(report.files.len(), "file");
         eprintln!("zilla: {files}, {}, {}", counted(tests, "test"), counted(errors, "error"));
     }
     if !has_all {
@@ -68,6 +70,14 @@ pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// One line for a person, who would not know from silence whether anything was tested.
+fn all_hold(report: &Report, files: &str) -> String {
+    let tests = report.files.iter().flat_map(|file| &file.tests);
+    let expectations = counted(tests.map(|test| test.expectations).sum(), "expectation");
+    let hold = if expectations.starts_with("1 ") { "holds" } else { "hold" };
+    format!("{expectations} {hold} in {files}\n")
 }
 
 struct Runner<'c> {
@@ -100,7 +110,9 @@ impl Runner<'_> {
         let list = document.value["tests"].as_array().map_or(&[][..], Vec::as_slice);
         for (index, test) in list.iter().enumerate() {
             let name = test["name"].as_str().unwrap_or_default().to_owned();
-            tests.push(Test { name, span: document.span_of(&format!("/tests/{index}")) });
+            let span = document.span_of(&format!("/tests/{index}"));
+            let expectations = test["expect"].as_object().map_or(0, serde_json::Map::len);
+            tests.push(Test { name, span, expectations });
         }
         let place = document.span_of("/config");
         let source = match Source::open(&configuration(path, document)) {
