@@ -252,6 +252,14 @@ bindings:
 ", mapping!(), log!()),
     };
 
+    W0306: "a pattern that no declared metric matches",
+    "A binding counts those of the metrics that the file declares under `telemetry.metrics` whose whole name one of its patterns matches. A pattern that matches none counts nothing.",
+    Example::Situation("`telemetry: {metrics: [streams.*]}` at a binding, where the file declares `stream.opens.received`.");
+
+    W0307: "a guard that takes no token",
+    "A token says who made it (`iss`) and whom it is for (`aud`). A guard that does not say which of these it wants takes no token, and so nobody gets past it.",
+    Example::Situation("`guards: {jwt0: {type: jwt, options: {issuer: https://id.example}}}`, which has no `audience`.");
+
     W0602: "a topic of messages that is compacted",
     "Of the records of one MQTT topic, Kafka keeps only the last: a subscriber that falls behind, or an engine that starts anew, misses those before it.",
     Example::Situation("It is found by `zilla validate --online`.");

@@ -1,5 +1,6 @@
 //! From a file's text to a configuration.
 
+mod idle;
 mod names;
 mod routes;
 #[cfg(test)]
@@ -60,6 +61,7 @@ fn read(
         expand(&mut tree, environment, problems);
         let mut document = tree.into_document(problems);
         let mut usage = schema.validate(&document, problems);
+        idle::check(&document, problems);
         for pointer in &usage.ignored {
             remove(&mut document.value, pointer);
         }
