@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::cli::online::Online;
 use crate::config::{
     Allowances, Config, Environment, Problems, ProcessEnvironment, RecordingEnvironment, Schema,
-    Source, load,
+    Source, load_sound,
 };
 use crate::graph::{Plan, build};
 use crate::spi::{Catalog, TopicReport};
@@ -53,7 +53,7 @@ impl<'c> Checker<'c> {
     pub(super) fn check_in<'e>(&self, source: Source, within: &'e dyn Environment) -> Checked<'e> {
         let environment = RecordingEnvironment::new(within);
         let mut problems = Problems::default();
-        let config = load(&source, &self.schema, &environment, &mut problems);
+        let config = load_sound(&source, &self.schema, &environment, &mut problems);
         let plan = config.and_then(|config| {
             let plan = build(&config, self.catalog, &mut problems)?;
             Some((config, plan))

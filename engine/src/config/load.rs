@@ -3,6 +3,7 @@
 mod idle;
 mod names;
 mod routes;
+mod sound;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use crate::config::expr::expand;
 use crate::config::load::names::References;
+use crate::config::load::sound::Errors;
 use crate::config::tree::{self, Document, push_segment};
 use crate::config::{
     Config, Environment, Namespace, NodeConfig, NodeName, Problem, Problems, Schema, Source, Span,
@@ -32,8 +34,23 @@ pub fn load(
 ) -> Option<Config> {
     // The caller may have problems already, of another file.
     let mut found = Problems::default();
-    let config = read(source, schema, environment, &mut found);
+    let config = load_sound(source, schema, environment, &mut found);
     let config = config.filter(|_| !found.has_errors());
+    problems.append(found);
+    config
+}
+
+/// The same, and where something is an error, what can be checked further all the same: see
+/// [`NodeConfig::is_sound`]. `None` where nothing can.
+#[must_use]
+pub fn load_sound(
+    source: &Source,
+    schema: &Schema,
+    environment: &dyn Environment,
+    problems: &mut Problems,
+) -> Option<Config> {
+    let mut found = Problems::default();
+    let config = read(source, schema, environment, &mut found);
     problems.append(found);
     config
 }
@@ -67,12 +84,13 @@ fn read(
         }
         let first_match = std::mem::take(&mut usage.first_match);
         references.add(&document, usage);
-        let namespace = namespace(document, &mut names, problems);
-        for node in namespace.iter().flat_map(|namespace| &namespace.nodes) {
+        let errors = Errors::new(problems);
+        let namespace = namespace(document, &errors, &mut names, problems);
+        for node in &namespace.nodes {
             let routes = format!("{}/routes", node.pointer);
             routes::check(node, first_match.contains(&routes), problems);
         }
-        config.namespaces.extend(namespace);
+        config.namespaces.push(namespace);
     }
     references.check(problems);
     Some(config)
@@ -95,21 +113,32 @@ struct Names {
     bindings: HashMap<NodeName, Span>,
 }
 
-/// A document as a namespace; `None` where it has no name. Names that are taken are problems.
-fn namespace(document: Document, names: &mut Names, problems: &mut Problems) -> Option<Namespace> {
+/// A document as a namespace. Names that are taken are problems.
+fn namespace(
+    document: Document,
+    errors: &Errors,
+    names: &mut Names,
+    problems: &mut Problems,
+) -> Namespace {
     let Document { mut value, places } = document;
+    let unsound = errors.bindings(&places);
     let places = Arc::new(places);
-    let name: Arc<str> = value.get("name")?.as_str()?.into();
-    let span = places.get("/name")?.value.clone();
-    if let Some(first) = names.namespaces.get(&*name) {
-        let message = format!("two documents have the name `{name}`");
-        problems.push(
-            Problem::new(codes::E0304, span, message)
-                .with_help("give one of them another name, or make them one document")
-                .with_related(first.clone(), "the first is here"),
-        );
-    } else {
-        names.namespaces.insert(name.to_string(), span);
+    // One without a name has its problem, and what is in it can be checked.
+    let name: Arc<str> = value.get("name").and_then(Value::as_str).unwrap_or_default().into();
+    let span = places.get("/name").map(|place| place.value.clone()).filter(|_| !name.is_empty());
+    match (span, names.namespaces.get(&*name)) {
+        (Some(span), Some(first)) => {
+            let message = format!("two documents have the name `{name}`");
+            problems.push(
+                Problem::new(codes::E0304, span, message)
+                    .with_help("give one of them another name, or make them one document")
+                    .with_related(first.clone(), "the first is here"),
+            );
+        }
+        (Some(span), None) => {
+            names.namespaces.insert(name.to_string(), span);
+        }
+        (None, _) => {}
     }
     let mut nodes = Vec::new();
     if let Some(Value::Object(bindings)) = value.get_mut("bindings").map(Value::take) {
@@ -127,11 +156,12 @@ fn namespace(document: Document, names: &mut Names, problems: &mut Problems) -> 
                 kind,
                 span: span.clone(),
                 value,
+                is_sound: !unsound.contains(&pointer),
                 places: Arc::clone(&places),
                 pointer,
             };
             let node_name = node.node_name();
-            if let Some(first) = names.bindings.get(&node_name) {
+            if let Some(first) = names.bindings.get(&node_name).filter(|_| !name.is_empty()) {
                 let message = format!("two bindings have the name `{node_name}`");
                 problems.push(
                     Problem::new(codes::E0304, span, message)
@@ -143,5 +173,5 @@ fn namespace(document: Document, names: &mut Names, problems: &mut Problems) -> 
             nodes.push(node);
         }
     }
-    Some(Namespace { name, nodes })
+    Namespace { name, nodes }
 }

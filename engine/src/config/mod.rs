@@ -15,7 +15,7 @@ mod tree;
 mod watch;
 
 pub use expr::{Environment, ProcessEnvironment};
-pub use load::load;
+pub use load::{load, load_sound};
 pub use location::{Address, Location, Secret};
 pub use node::{Config, ExitName, Namespace, NodeConfig, NodeName, RouteConfig};
 pub use plain::{Plain, load_plain};

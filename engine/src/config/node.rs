@@ -45,6 +45,10 @@ impl NodeName {
 
 impl fmt::Display for NodeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            // The file does not say, which is an error of its own.
+            return f.write_str(&self.name);
+        }
         write!(f, "{}:{}", self.namespace, self.name)
     }
 }
@@ -95,6 +99,9 @@ pub struct NodeConfig {
     pub span: Span,
     /// Everything below its name, expanded.
     pub value: Value,
+    /// Whether it is what the schema wants of it. Otherwise that has been reported, and nothing
+    /// further can be said.
+    pub is_sound: bool,
     pub(super) places: Arc<Places>,
     /// The JSON pointer of the binding in its document.
     pub(super) pointer: String,

@@ -4,10 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::config::{NodeName, Problem, Problems, codes, suggest};
 use crate::graph::Plan;
-use crate::spi::Resource;
+use crate::spi::{Exit, Resource};
 
-/// Every edge leads to a binding that offers the plane that the edge wants.
-pub(super) fn names_and_planes(plan: &Plan, problems: &mut Problems) {
+/// Every edge leads to a binding that offers the plane that the edge wants. Of those that are
+/// `declared` and not in the plan nothing is known.
+pub(super) fn names_and_planes(
+    plan: &Plan,
+    declared: &BTreeSet<NodeName>,
+    problems: &mut Problems,
+) {
     for (name, node) in &plan.nodes {
         let mut reported = BTreeSet::new();
         for exit in &node.exits {
@@ -15,6 +20,9 @@ pub(super) fn names_and_planes(plan: &Plan, problems: &mut Problems) {
                 continue;
             }
             let Some(target) = plan.nodes.get(&exit.name) else {
+                if declared.contains(&exit.name) || is_said(exit, problems) {
+                    continue;
+                }
                 let message = format!("binding `{}` does not exist", exit.name);
                 let names: Vec<String> = plan.nodes.keys().map(ToString::to_string).collect();
                 let mut problem = Problem::new(codes::E0302, exit.span.clone(), message);
@@ -41,6 +49,11 @@ pub(super) fn names_and_planes(plan: &Plan, problems: &mut Problems) {
             }
         }
     }
+}
+
+/// Whether it has been reported that an exit's name means nothing.
+fn is_said(exit: &Exit, problems: &Problems) -> bool {
+    problems.iter().any(|problem| *problem.code() == *codes::E0302 && *problem.span() == exit.span)
 }
 
 fn hint(wanted: &str, offered: Option<&str>) -> String {
@@ -70,48 +83,74 @@ pub(super) fn resources(plan: &Plan, problems: &mut Problems) {
     }
 }
 
-/// The names, exits before those who exit to them; `None` with a problem where there is a cycle.
-pub(super) fn order(plan: &Plan, problems: &mut Problems) -> Option<Vec<NodeName>> {
-    let mut done = BTreeSet::new();
-    let mut order = Vec::with_capacity(plan.nodes.len());
-    let mut path = Vec::new();
+/// The names, exits before those who exit to them. Each circle of exits is a problem, and then there
+/// is no such order.
+pub(super) fn order(plan: &Plan, problems: &mut Problems) -> Vec<NodeName> {
+    let mut walk = Walk {
+        plan,
+        path: Vec::new(),
+        on_path: BTreeSet::new(),
+        done: BTreeSet::new(),
+        order: Vec::new(),
+    };
     for name in &plan.file_order {
-        visit(plan, name, &mut path, &mut done, &mut order, problems)?;
+        walk.from(name, problems);
     }
-    Some(order)
+    walk.order
 }
 
-fn visit<'p>(
+struct Walk<'p> {
     plan: &'p Plan,
-    name: &'p NodeName,
-    path: &mut Vec<&'p NodeName>,
-    done: &mut BTreeSet<&'p NodeName>,
-    order: &mut Vec<NodeName>,
-    problems: &mut Problems,
-) -> Option<()> {
-    if done.contains(name) {
-        return Some(());
+    /// The bindings from which the walk came here, each with its edges that are to be followed.
+    path: Vec<(&'p NodeName, std::slice::Iter<'p, Exit>)>,
+    on_path: BTreeSet<&'p NodeName>,
+    done: BTreeSet<&'p NodeName>,
+    order: Vec<NodeName>,
+}
+
+impl<'p> Walk<'p> {
+    fn from(&mut self, name: &'p NodeName, problems: &mut Problems) {
+        self.enter(name);
+        while let Some((name, exits)) = self.path.last_mut() {
+            let name = *name;
+            match exits.next() {
+                Some(exit) => match self.circle(exit) {
+                    Some(problem) => problems.push(problem),
+                    None => self.enter(&exit.name),
+                },
+                None => {
+                    self.path.pop();
+                    self.on_path.remove(name);
+                    self.done.insert(name);
+                    self.order.push(name.clone());
+                }
+            }
+        }
     }
-    let node = plan.nodes.get(name)?;
-    path.push(name);
-    for exit in &node.exits {
-        if let Some(at) = path.iter().position(|earlier| **earlier == exit.name) {
-            let cycle: Vec<String> = path[at..].iter().map(|name| format!("`{name}`")).collect();
-            let message = format!(
-                "bindings exit in a circle: {} → `{name}`",
-                cycle.join(" → "),
-                name = exit.name
-            );
-            problems.push(Problem::new(codes::E0303, exit.span.clone(), message));
+
+    /// Goes on at a binding, unless it has been there. A name that does not exist has its own problem.
+    fn enter(&mut self, name: &'p NodeName) {
+        if !self.done.contains(name)
+            && let Some(node) = self.plan.nodes.get(name)
+        {
+            self.path.push((name, node.exits.iter()));
+            self.on_path.insert(name);
+        }
+    }
+
+    /// The problem of an edge that leads back.
+    fn circle(&self, exit: &Exit) -> Option<Problem> {
+        if !self.on_path.contains(&exit.name) {
             return None;
         }
-        // A name that does not exist has its own problem.
-        if plan.nodes.contains_key(&exit.name) {
-            visit(plan, &exit.name, path, done, order, problems)?;
-        }
+        let at = self.path.iter().position(|(earlier, _)| **earlier == exit.name)?;
+        let cycle: Vec<String> =
+            self.path[at..].iter().map(|(name, _)| format!("`{name}`")).collect();
+        let message = format!(
+            "bindings exit in a circle: {} → `{name}`",
+            cycle.join(" → "),
+            name = exit.name
+        );
+        Some(Problem::new(codes::E0303, exit.span.clone(), message))
     }
-    path.pop();
-    done.insert(name);
-    order.push(name.clone());
-    Some(())
 }

@@ -1,10 +1,10 @@
 //! A plan: what a configuration asks to run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::config::{Config, NodeName, Problem, Problems, Span, codes};
+use crate::config::{Config, NodeConfig, NodeName, Problem, Problems, Span, codes};
 use crate::graph::check;
 use crate::spi::{Catalog, Coupling, Definition, Exit};
 
@@ -64,21 +64,31 @@ impl Plan {
     }
 }
 
-/// Turns a configuration into a plan: defines every binding, then checks names, planes, cycles and
-/// resources. Pure. `None` where a problem is an error.
+/// Turns a configuration into a plan: defines every binding that is sound, then checks names,
+/// planes, cycles and resources. Pure. `None` where a problem is an error, of those that are there
+/// already too.
 #[must_use]
 pub fn build(config: &Config, catalog: &Catalog, problems: &mut Problems) -> Option<Plan> {
     let mut plan = Plan::default();
-    for node in config.namespaces.iter().flat_map(|namespace| &namespace.nodes) {
+    let nodes = || config.namespaces.iter().flat_map(|namespace| &namespace.nodes);
+    for node in nodes().filter(|node| node.is_sound) {
         let Some(kind) = catalog.binding(&node.type_name) else {
             let message = format!("binding type `{}` is not in this program", node.type_name);
             problems.push(Problem::new(codes::E0301, node.span_of("/type"), message));
             continue;
         };
-        let Some(definition) = kind.define(node, problems) else { continue };
+        // What is wrong elsewhere is no matter of this one.
+        let mut found = Problems::default();
+        let definition = kind.define(node, &mut found);
+        problems.append(found);
+        let Some(definition) = definition else { continue };
         let mut hasher = DefaultHasher::new();
         node.canonical().hash(&mut hasher);
         let name = node.node_name();
+        // A name that is taken has its own problem.
+        if plan.nodes.contains_key(&name) {
+            continue;
+        }
         plan.file_order.push(name.clone());
         plan.nodes.insert(
             name,
@@ -92,12 +102,10 @@ pub fn build(config: &Config, catalog: &Catalog, problems: &mut Problems) -> Opt
             },
         );
     }
-    if problems.has_errors() {
-        return None;
-    }
-    check::names_and_planes(&plan, problems);
+    let declared: BTreeSet<NodeName> = nodes().map(NodeConfig::node_name).collect();
+    check::names_and_planes(&plan, &declared, problems);
     check::resources(&plan, problems);
-    plan.order = check::order(&plan, problems)?;
+    plan.order = check::order(&plan, problems);
     if problems.has_errors() {
         return None;
     }

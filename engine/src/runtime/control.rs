@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{
     Change, Location, NodeName, Problems, ProcessEnvironment, Reader, RecordingEnvironment, Schema,
-    Secret, Source, load,
+    Secret, Source, load_sound,
 };
 use crate::graph::{Fate, Forecast, Plan, build};
 use crate::runtime::admin::{Admin, Answer, Question};
@@ -275,7 +275,7 @@ impl Control {
         let environment = RecordingEnvironment::new(&ProcessEnvironment);
         let shown = |problems| environment.redacted(source, problems).render();
         let mut problems = Problems::default();
-        let plan = load(source, &self.schema, &environment, &mut problems)
+        let plan = load_sound(source, &self.schema, &environment, &mut problems)
             .and_then(|config| build(&config, &self.catalog, &mut problems));
         let Some(plan) = plan else { return Err(shown(problems)) };
         let hash = plan.hash();
@@ -313,7 +313,7 @@ impl Control {
     async fn forecast(&self, source: &Source) -> Answer {
         let environment = RecordingEnvironment::new(&ProcessEnvironment);
         let mut problems = Problems::default();
-        let plan = load(source, &self.schema, &environment, &mut problems)
+        let plan = load_sound(source, &self.schema, &environment, &mut problems)
             .and_then(|config| build(&config, &self.catalog, &mut problems));
         let Some(plan) = plan else {
             return Answer::Refused(environment.redacted(source, problems).render());

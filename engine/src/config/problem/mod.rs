@@ -135,7 +135,7 @@ impl Problems {
     }
 
     /// Adds those that were found elsewhere.
-    pub(super) fn append(&mut self, other: Self) {
+    pub(crate) fn append(&mut self, other: Self) {
         for problem in other.kept {
             self.push(problem);
         }

@@ -1,0 +1,50 @@
+//! Which bindings nothing is wrong with.
+
+use std::collections::HashSet;
+
+use crate::config::node::Places;
+use crate::config::{Problems, Severity, Span};
+
+/// Where errors are.
+pub(super) struct Errors {
+    /// Where they begin in the text, in order, bytes.
+    starts: Vec<usize>,
+}
+
+impl Errors {
+    /// Those that were found so far; all are of one file.
+    pub(super) fn new(problems: &Problems) -> Self {
+        let errors = problems.iter().filter(|problem| problem.severity() == Severity::Error);
+        let mut starts: Vec<usize> = errors.map(|problem| problem.span().start()).collect();
+        starts.sort_unstable();
+        Self { starts }
+    }
+
+    fn are_in(&self, span: &Span) -> bool {
+        let first = self.starts.partition_point(|start| *start < span.start());
+        self.starts.get(first).is_some_and(|start| *start < span.end())
+    }
+
+    /// The JSON pointers of the bindings of a document that have one: at themselves, or at something
+    /// that an alias of theirs repeats.
+    pub(super) fn bindings(&self, places: &Places) -> HashSet<String> {
+        let mut found = HashSet::new();
+        if self.starts.is_empty() {
+            return found;
+        }
+        #[expect(clippy::iter_over_hash_type, reason = "which bindings they are has no order")]
+        for (pointer, place) in places {
+            let Some(below) = pointer.strip_prefix("/bindings/") else { continue };
+            let length =
+                below.find('/').map_or(pointer.len(), |at| pointer.len() - below.len() + at);
+            let Some(binding) = pointer.get(..length).filter(|binding| !found.contains(*binding))
+            else {
+                continue;
+            };
+            if self.are_in(&place.key) || self.are_in(&place.value) {
+                found.insert(binding.to_owned());
+            }
+        }
+        found
+    }
+}
