@@ -18,6 +18,7 @@ mod bounds;
 mod command_line;
 mod connections;
 mod exchange;
+mod explain;
 mod forms;
 #[expect(dead_code, unused_imports, reason = "the tests of faults use the rest")]
 mod harness;
