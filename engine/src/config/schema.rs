@@ -114,7 +114,9 @@ impl Schema {
         let mut problems = Problems::default();
         let trees = tree::parse(source, &mut problems).unwrap_or_default();
         let documents = trees.into_iter().map(|tree| tree.into_document(&mut Problems::default()));
-        documents.flat_map(|document| self.validate(&document, &mut problems).properties).collect()
+        documents
+            .flat_map(|document| self.validated(&document, true, &mut problems).properties)
+            .collect()
     }
 
     /// The properties that a file may have, as JSON pointers into the merged schema, each with its
@@ -134,13 +136,22 @@ impl Schema {
 
     /// Checks one document and reports all that is wrong with it, not supported or without effect.
     pub(super) fn validate(&self, document: &Document, problems: &mut Problems) -> Usage {
+        self.validated(document, false, problems)
+    }
+
+    fn validated(
+        &self,
+        document: &Document,
+        lists_properties: bool,
+        problems: &mut Problems,
+    ) -> Usage {
         match &self.validator {
             Ok(validator) => {
                 let explainer = explain::Explainer { schema: &self.merged, document };
                 for error in validator.iter_errors(&document.value) {
                     explainer.explain(&error, problems);
                 }
-                usage::usage(&explainer, problems)
+                usage::usage(&explainer, lists_properties, problems)
             }
             Err(error) => {
                 let place = words::place(document, "");

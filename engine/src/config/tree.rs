@@ -142,6 +142,10 @@ fn into_value(
 /// Appends a property's name to a JSON pointer.
 pub(super) fn push_segment(pointer: &mut String, name: &str) {
     pointer.push('/');
+    if !name.contains(['~', '/']) {
+        pointer.push_str(name);
+        return;
+    }
     for c in name.chars() {
         match c {
             '~' => pointer.push_str("~0"),

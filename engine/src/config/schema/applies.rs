@@ -5,7 +5,16 @@ use serde_json::{Map, Value};
 /// The schema that a `$ref` beside `schema` leads to, and where it lies in `root`.
 pub(super) fn referred<'a>(root: &'a Value, schema: &'a Value) -> Option<(&'a Value, &'a str)> {
     let pointer = schema.get("$ref")?.as_str()?.strip_prefix('#')?;
-    Some((root.pointer(pointer)?, pointer))
+    // `Value::pointer` makes two strings of each segment, and this is asked for every value.
+    let is_plain = !pointer.contains('~');
+    let target = match pointer.strip_prefix('/').filter(|_| is_plain) {
+        Some(path) => path.split('/').try_fold(root, |value, segment| match value {
+            Value::Array(list) => list.get(segment.parse::<usize>().ok()?),
+            value => value.get(segment),
+        })?,
+        None => root.pointer(pointer)?,
+    };
+    Some((target, pointer))
 }
 
 /// Whether a value has the shape that a schema asks for: its type, its constants and the

@@ -21,7 +21,7 @@ pub(in crate::config) struct Usage {
     pub(in crate::config) ignored: Vec<String>,
     /// The JSON pointers of lists of routes of which only the first that matches is taken.
     pub(in crate::config) first_match: BTreeSet<String>,
-    /// The JSON pointers, in the merged schema, of the properties that occur.
+    /// The JSON pointers, in the merged schema, of the properties that occur; of a load, none.
     pub(in crate::config) properties: BTreeSet<String>,
 }
 
@@ -47,7 +47,7 @@ const DISCRIMINATORS: [&str; 3] = ["type", "kind", "model"];
 #[derive(Clone, Copy)]
 struct At<'a> {
     schema: &'a Value,
-    /// The JSON pointer of `schema` in the merged schema.
+    /// The JSON pointer of `schema` in the merged schema, where the walk lists properties.
     location: &'a str,
     value: &'a Value,
     pointer: &'a str,
@@ -56,8 +56,13 @@ struct At<'a> {
 }
 
 /// Walks a document and its schema together. Says what is not supported and what has no effect.
-pub(super) fn usage(explainer: &Explainer<'_>, problems: &mut Problems) -> Usage {
-    let mut walk = Walk { explainer, problems, usage: Usage::default() };
+/// Whoever `lists_properties` gets to know which occur, for twice the time.
+pub(super) fn usage(
+    explainer: &Explainer<'_>,
+    lists_properties: bool,
+    problems: &mut Problems,
+) -> Usage {
+    let mut walk = Walk { explainer, lists_properties, problems, usage: Usage::default() };
     let value = &explainer.document.value;
     let schema = explainer.schema;
     walk.value(At { schema, location: "", value, pointer: "", is_muted: false });
@@ -66,11 +71,26 @@ pub(super) fn usage(explainer: &Explainer<'_>, problems: &mut Problems) -> Usage
 
 struct Walk<'a, 'p> {
     explainer: &'a Explainer<'a>,
+    lists_properties: bool,
     problems: &'p mut Problems,
     usage: Usage,
 }
 
 impl Walk<'_, '_> {
+    /// The location of a part of a schema.
+    fn location(&self, of: At<'_>, part: std::fmt::Arguments<'_>) -> String {
+        if self.lists_properties { format!("{}/{part}", of.location) } else { String::new() }
+    }
+
+    /// The location of a schema among those that a keyword has by name.
+    fn named(&self, of: At<'_>, keyword: &str, name: &str) -> String {
+        let mut location = self.location(of, format_args!("{keyword}"));
+        if self.lists_properties {
+            push_segment(&mut location, name);
+        }
+        location
+    }
+
     /// All that a schema says of a value. Returns whether a discriminator of the value is not
     /// supported.
     fn value(&mut self, at: At<'_>) -> bool {
@@ -93,7 +113,7 @@ impl Walk<'_, '_> {
                 branches.and_then(Value::as_array).into_iter().flatten().enumerate()
             {
                 if keyword == "allOf" || applies(self.explainer.schema, branch, at.value) {
-                    let location = format!("{}/{keyword}/{index}", at.location);
+                    let location = self.location(at, format_args!("{keyword}/{index}"));
                     is_muted |=
                         self.value(At { schema: branch, location: &location, is_muted, ..at });
                 }
@@ -103,7 +123,7 @@ impl Walk<'_, '_> {
             let keyword =
                 if applies(self.explainer.schema, condition, at.value) { "then" } else { "else" };
             if let Some(branch) = at.schema.get(keyword) {
-                let location = format!("{}/{keyword}", at.location);
+                let location = self.location(at, format_args!("{keyword}"));
                 is_muted |= self.value(At { schema: branch, location: &location, is_muted, ..at });
             }
         }
@@ -114,25 +134,29 @@ impl Walk<'_, '_> {
         let known = at.schema.get("properties").and_then(Value::as_object);
         let by_form = at.schema.get("patternProperties").and_then(Value::as_object);
         let by_form = by_form.and_then(|by_form| by_form.iter().next());
+        let additional = at.schema.get("additionalProperties");
+        // Most branches of the schema of a thing say nothing of its properties.
+        if known.is_none() && by_form.is_none() && additional.is_none() {
+            return at.is_muted;
+        }
         let is_discriminator = |name: &str| DISCRIMINATORS.contains(&name);
         let first = values.iter().filter(|(name, _)| is_discriminator(name));
         let rest = values.iter().filter(|(name, _)| !is_discriminator(name));
         let mut is_muted = at.is_muted;
         for (name, value) in first.chain(rest) {
-            let mut pointer = at.pointer.to_owned();
+            let mut pointer = String::with_capacity(at.pointer.len() + 1 + name.len());
+            pointer.push_str(at.pointer);
             push_segment(&mut pointer, name);
             if let Some(schema) = known.and_then(|known| known.get(name)) {
-                let mut location = format!("{}/properties", at.location);
-                push_segment(&mut location, name);
+                let location = self.named(at, "properties", name);
                 let inner = At { schema, location: &location, value, pointer: &pointer, is_muted };
                 let is_off = self.property(name, inner);
                 is_muted |= is_off && is_discriminator(name);
             } else if let Some((form, schema)) = by_form {
-                let mut location = format!("{}/patternProperties", at.location);
-                push_segment(&mut location, form);
+                let location = self.named(at, "patternProperties", form);
                 self.value(At { schema, location: &location, value, pointer: &pointer, is_muted });
-            } else if let Some(schema) = at.schema.get("additionalProperties") {
-                let location = format!("{}/additionalProperties", at.location);
+            } else if let Some(schema) = additional {
+                let location = self.location(at, format_args!("additionalProperties"));
                 self.value(At { schema, location: &location, value, pointer: &pointer, is_muted });
             }
         }
@@ -141,7 +165,7 @@ impl Walk<'_, '_> {
 
     /// A property that the schema names. Returns whether it is not supported or has no effect.
     fn property(&mut self, name: &str, at: At<'_>) -> bool {
-        if at.schema.is_object() {
+        if self.lists_properties && at.schema.is_object() {
             self.usage.properties.insert(at.location.to_owned());
         }
         if is_first_match(at.schema) {
@@ -178,13 +202,17 @@ impl Walk<'_, '_> {
 
     fn list(&mut self, items: &[Value], at: At<'_>) {
         let first = at.schema.get("prefixItems").and_then(Value::as_array);
+        let rest = at.schema.get("items");
+        if first.is_none() && rest.is_none() {
+            return;
+        }
         for (index, value) in items.iter().enumerate() {
             let pointer = format!("{}/{index}", at.pointer);
             let own = first.and_then(|first| first.get(index));
             let (schema, location) = match own {
-                Some(schema) => (schema, format!("{}/prefixItems/{index}", at.location)),
-                None => match at.schema.get("items") {
-                    Some(schema) => (schema, format!("{}/items", at.location)),
+                Some(schema) => (schema, self.location(at, format_args!("prefixItems/{index}"))),
+                None => match rest {
+                    Some(schema) => (schema, self.location(at, format_args!("items"))),
                     None => continue,
                 },
             };
