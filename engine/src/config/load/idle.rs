@@ -11,6 +11,9 @@ use crate::config::{Problem, Problems, codes};
 /// A longer pattern is not looked at, bytes: names of metrics have some 30.
 const LONGEST_PATTERN: usize = 256;
 
+/// So many declared metrics are listed: all that there are, and more only by mistake.
+const MOST_LISTED: usize = 40;
+
 /// Says which metrics of bindings and which guards of a document come to nothing.
 pub(super) fn check(document: &Document, problems: &mut Problems) {
     metrics(document, problems);
@@ -33,12 +36,21 @@ fn place<'a>(document: &'a Document, pointer: &str) -> Option<&'a Place> {
     document.places.get(pointer).filter(|place| place.origin != Origin::Unresolved)
 }
 
+/// A text as a message shows it: what comes from the environment as the file writes it.
+fn written(place: &Place, text: &str) -> String {
+    match place.origin {
+        Origin::File => shortened(text),
+        _ => shortened(place.value.text().lines().next().unwrap_or_default()),
+    }
+}
+
 /// A binding counts those of the declared metrics that its patterns match.
 fn metrics(document: &Document, problems: &mut Problems) {
     let list =
         |value: &Value| value.pointer("/telemetry/metrics").and_then(Value::as_array).cloned();
     let declared = list(&document.value).unwrap_or_default();
-    let declared: Vec<&str> = declared.iter().filter_map(Value::as_str).collect();
+    let declared: Vec<&str> =
+        declared.iter().map(|name| name.as_str().unwrap_or_default()).collect();
     let mut known: HashMap<String, Matches> = HashMap::new();
     for (binding, value) in things(document, "bindings") {
         for (index, pattern) in list(value).into_iter().flatten().enumerate() {
@@ -50,10 +62,7 @@ fn metrics(document: &Document, problems: &mut Problems) {
             let Some(place) = place(document, &pointer) else { continue };
             let matches = known.entry(pattern.to_owned());
             let matches = *matches.or_insert_with(|| matches_of(pattern, &declared));
-            let shown = match place.origin {
-                Origin::File => shortened(pattern),
-                _ => shortened(place.value.text().lines().next().unwrap_or_default()),
-            };
+            let shown = written(place, pattern);
             let problem = match matches {
                 Matches::Some => continue,
                 Matches::None => {
@@ -61,7 +70,16 @@ fn metrics(document: &Document, problems: &mut Problems) {
                     let help = if declared.is_empty() {
                         "declare the metrics of the file under `telemetry.metrics`".to_owned()
                     } else {
-                        format!("declared under `telemetry.metrics`: {}", declared.join(", "))
+                        let names: Vec<String> = declared
+                            .iter()
+                            .enumerate()
+                            .filter_map(|(index, name)| {
+                                let pointer = format!("/telemetry/metrics/{index}");
+                                Some(written(document.places.get(&pointer)?, name))
+                            })
+                            .take(MOST_LISTED)
+                            .collect();
+                        format!("declared under `telemetry.metrics`: {}", names.join(", "))
                     };
                     Problem::new(codes::W0306, place.value.clone(), message).with_help(help)
                 }

@@ -55,11 +55,12 @@ impl<'e> RecordingEnvironment<'e> {
 
     fn redacted_problem(&self, source: &Source, problem: Problem) -> Problem {
         let message = self.redact(source, problem.message());
-        if message == problem.message() {
-            return problem;
-        }
-        // The help may have a part of the value, or what is made from it.
+        // Where a value is the matter, help may have a part of it, or what is made from it.
+        let help = problem.help().filter(|_| message == problem.message());
         let mut redacted = Problem::new(problem.code(), problem.span().clone(), message);
+        if let Some(help) = help {
+            redacted = redacted.with_help(self.redact(source, help));
+        }
         for (span, label) in problem.related() {
             redacted = redacted.with_related(span.clone(), self.redact(source, label));
         }
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn help_that_may_have_a_part_of_a_value_is_left_out() {
+    fn help_and_places_show_no_value_and_no_part_of_one() {
         let environment = RecordingEnvironment::new(&Fixed);
         environment.get("SECRET");
         let source = Source::new("f.yaml", "a: ${{env.SECRET}}\n");
@@ -133,6 +134,9 @@ mod tests {
             problem.with_help("did you mean unter2?").with_related(source.span(0, 1), "hunter2"),
         );
         problems.push(Problem::new(codes::E0302, source.span(0, 1), "none").with_help("help"));
+        let listed = Problem::new(codes::E0302, source.span(0, 1), "no such name");
+        problems
+            .push(listed.with_help("there is hunter2").with_related(source.span(0, 1), "hunter2"));
         let text = environment.redacted(&source, problems).render();
         assert!(!text.contains("unter2"), "{text}");
         assert!(text.contains("`${{env.SECRET}}` does not exist") && text.contains("^ help"));
