@@ -16,7 +16,7 @@ This page is written from the schema that `zilla schema` prints and `zilla valid
 Each property is in one of three states. **works**: it does what is written here. **no effect**: it \
 is taken, does nothing, and a warning says why. **not supported**: it is an error, which says what \
 to do instead. *A change* says what a reload with another value does: *keeps clients*, every \
-connection stays; *drains clients*, those there are end by themselves or within 30 s, and new ones \
+connection stays, and so it is with what has no effect; *drains clients*, those there are end by themselves or within 30 s, and new ones \
 find the new value.
 
 `NAME` stands for a name that the file gives, `[]` for each item of a list.
