@@ -165,4 +165,8 @@ bindings:
     E0613: "a cluster that does not answer",
     "None of the servers answered in time. Either the address is wrong, or Kafka does not run there, or the network between does not let the connection pass. `--timeout` gives it longer. An engine that is started all the same tries on until the cluster answers.",
     Example::Situation("It is found by `zilla validate --online`.");
+
+    E0614: "a topic that Kafka takes no writes for",
+    "A record is acknowledged when `min.insync.replicas` replicas of its partition have it. Where fewer are in sync, Kafka refuses it: clients are told so at QoS 1 and 2, and lose it at QoS 0.",
+    Example::Situation("It is found by `zilla validate --online`.");
 }

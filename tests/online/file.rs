@@ -104,6 +104,15 @@ bindings:
         Self::new(&format!("      servers: [\"{}\"]\n", broker.address))
     }
 
+    /// Changes a text of the file, which must be there.
+    pub(crate) fn replace(&mut self, from: &str, to: &str) {
+        let text = self.lines.join("\n");
+        assert!(text.contains(from), "{text}");
+        let text = text.replace(from, to);
+        fs::write(self.directory.path().join("zilla.yaml"), &text).unwrap();
+        self.lines = text.lines().map(str::to_owned).collect();
+    }
+
     /// Runs the program.
     pub(crate) fn zilla(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_zilla"))

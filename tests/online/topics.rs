@@ -147,3 +147,40 @@ fn the_topics_of_a_file_are_printed_as_commands_or_made() {
     // The topic of small records is as its owner wanted it.
     file.assert_finds(&[("W0603", "messages: messages")]);
 }
+
+#[test]
+fn a_topic_whose_writes_need_more_replicas_than_there_are_is_a_problem() {
+    let mut broker = Broker::start();
+    let mut topics = broker.names();
+    let compact = json!({"cleanup.policy": "compact"});
+    let two = json!({"min.insync.replicas": "2"});
+    // Sessions are not written yet.
+    let sessions = json!({"cleanup.policy": "compact", "min.insync.replicas": "2"});
+    let list =
+        [("sessions", sessions), ("messages", two), ("retained", compact), ("site", json!({}))];
+    create(&mut topics, &list);
+    let file = File::plain(&broker);
+    let found = file.assert_finds(&[("E0614", "messages: messages")]);
+    assert!(found[0].message.contains("partition 0, 1 of 1 are in sync"), "{found:?}");
+    let (_, command) = found[0].help.split_once("fewer: ").unwrap();
+    broker.run(command);
+    file.assert_finds(&[]);
+}
+
+#[test]
+fn topics_that_clients_name_are_said_not_to_be_checked() {
+    let mut broker = Broker::start();
+    let mut topics = broker.names();
+    let compact = json!({"cleanup.policy": "compact"});
+    let list = [("sessions", compact.clone()), ("messages", json!({})), ("retained", compact)];
+    create(&mut topics, &list);
+    let mut file = File::plain(&broker);
+    file.replace("topic: site/#", "topic: site/{site}/#");
+    file.replace("messages: site\n", "messages: \"site-${params.site}\"\n");
+    file.assert_finds(&[("W0223", "messages: \"site-${params.site}\"")]);
+    let output = file.zilla(&["validate", "--online", "--timeout", "20"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "zilla: not checked: ./zilla.yaml:29: the topics `site-${params.site}`: \
+                    completed by what clients send: each topic that comes of it must be made\n";
+    assert_eq!(said, expected);
+}

@@ -16,6 +16,8 @@ use rdkafka::error::RDKafkaErrorCode;
 pub struct Topic {
     /// Whether each partition has a leader, by partition.
     pub has_leader: Vec<bool>,
+    /// How many replicas each partition has, and how many of them are in sync.
+    pub replicas: Vec<(usize, usize)>,
     /// What this principal may do; `None` where the broker does not say.
     pub permitted: Option<Permitted>,
 }
@@ -130,6 +132,11 @@ unsafe fn read(
             let leader = native::rd_kafka_TopicPartitionInfo_leader(*part);
             !leader.is_null() && native::rd_kafka_Node_id(leader) >= 0
         };
+        let replicas = |part: &*const native::rd_kafka_TopicPartitionInfo_t| -> (usize, usize) {
+            let all = list(|count| native::rd_kafka_TopicPartitionInfo_replicas(*part, count));
+            let in_sync = list(|count| native::rd_kafka_TopicPartitionInfo_isr(*part, count));
+            (all.len(), in_sync.len())
+        };
         let mut count = 0;
         let operations = native::rd_kafka_TopicDescription_authorized_operations(topic, &mut count);
         let permitted = (!operations.is_null()).then(|| {
@@ -141,7 +148,11 @@ unsafe fn read(
                 describe_configs: has(Acl::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS),
             }
         });
-        Ok(Topic { has_leader: partitions.iter().map(has_leader).collect(), permitted })
+        Ok(Topic {
+            has_leader: partitions.iter().map(has_leader).collect(),
+            replicas: partitions.iter().map(replicas).collect(),
+            permitted,
+        })
     }
 }
 

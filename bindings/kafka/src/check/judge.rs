@@ -177,6 +177,9 @@ impl Judge<'_> {
         if let Some(policy) = &config.cleanup_policy {
             self.inspect_policy(wanted, policy, problems);
         }
+        if let Some(least) = config.min_insync_replicas.filter(|_| wanted.need.is_written) {
+            problems.extend(self.too_few_replicas(wanted, topic, least));
+        }
         let least = wanted.need.least_record_bytes.saturating_add(RECORD_OVERHEAD);
         if let Some(limit) = config.max_message_bytes.filter(|limit| *limit < least) {
             let name = self.name(wanted);
@@ -206,6 +209,27 @@ impl Judge<'_> {
             let help = "see to the brokers that hold them";
             problems.push(self.problem(codes::E0610, wanted, message).with_help(help));
         }
+    }
+
+    /// Records are acknowledged by `least` replicas, or not taken.
+    fn too_few_replicas(&self, wanted: &Wanted, topic: &Topic, least: usize) -> Option<Problem> {
+        let replicas = topic.replicas.iter().enumerate();
+        let few = |(_, (_, in_sync)): &(usize, &(usize, usize))| *in_sync < least;
+        let (partition, (all, in_sync)) =
+            replicas.filter(few).min_by_key(|(_, counts)| **counts)?;
+        let name = self.name(wanted);
+        let message = format!(
+            "Kafka refuses writes to `{name}`: min.insync.replicas is {least}, and of the replicas \
+             of partition {partition}, {in_sync} of {all} are in sync"
+        );
+        let help = if *all < least {
+            let count = all.to_string();
+            let lower = self.commands.configure(&wanted.need.name, "min.insync.replicas", &count);
+            format!("give it more replicas, or ask for fewer: {lower}")
+        } else {
+            "see to the brokers that hold the others".to_owned()
+        };
+        Some(self.problem(codes::E0614, wanted, message).with_help(help))
     }
 
     fn inspect_policy(&self, wanted: &Wanted, policy: &str, problems: &mut Vec<Problem>) {

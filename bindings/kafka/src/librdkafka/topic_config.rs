@@ -14,6 +14,8 @@ use super::settings::Settings;
 pub(crate) struct TopicConfig {
     /// `max.message.bytes`.
     pub(crate) max_message_bytes: Option<u32>,
+    /// `min.insync.replicas`.
+    pub(crate) min_insync_replicas: Option<usize>,
     /// `cleanup.policy`.
     pub(crate) cleanup_policy: Option<String>,
     /// Whether this principal may not be told.
@@ -47,6 +49,7 @@ pub(crate) fn describe(
         let value = |name| entries.get(name).and_then(|entry| entry.value.clone());
         TopicConfig {
             max_message_bytes: value("max.message.bytes").and_then(|bytes| bytes.parse().ok()),
+            min_insync_replicas: value("min.insync.replicas").and_then(|count| count.parse().ok()),
             cleanup_policy: value("cleanup.policy"),
             is_denied: false,
         }

@@ -18,7 +18,7 @@ use crate::cli::report::{File, Format, Report};
 use crate::cli::{counted, location, out};
 use crate::config::codes::{self, Code};
 use crate::config::{Allowances, Location, Severity, suggest};
-use crate::spi::{Catalog, Purpose};
+use crate::spi::{Catalog, Purpose, TopicReport, TopicState};
 
 /// The arguments of `zilla validate`.
 #[derive(Debug, clap::Args)]
@@ -66,6 +66,18 @@ fn warning(id: &str) -> Result<&'static Code, String> {
     }
 }
 
+/// Says of a topic that nobody can look for it: its name is known only when a client sends.
+fn not_checked(topic: &TopicReport) -> Option<String> {
+    match &topic.state {
+        // Of others whose state is not known there is a problem, and a command that makes them.
+        TopicState::Unknown(why) if topic.command.is_none() => {
+            let (file, line) = (topic.span.file(), topic.span.line());
+            Some(format!("not checked: {file}:{line}: the topics `{}`: {why}", topic.name))
+        }
+        _ => None,
+    }
+}
+
 pub(super) fn run(
     arguments: Arguments,
     catalog: &Catalog,
@@ -97,8 +109,9 @@ pub(super) fn run(
     for found in files::find(&locations, catalog) {
         match found {
             files::Found::File(source) => {
-                let Checked { source, problems, allowed, .. } = checker.check(source);
+                let Checked { source, problems, allowed, topics, .. } = checker.check(source);
                 used.extend(allowed);
+                topics.iter().filter_map(not_checked).for_each(|note| eprintln!("zilla: {note}"));
                 report.files.push(File { source, problems, tests: Vec::new() });
             }
             files::Found::Unreadable(problem) => report.files.push(File::unreadable(problem)),

@@ -27,9 +27,14 @@ fn need(source: &Source, name: &str, keeps: Option<Keeps>) -> TopicNeed {
 
 fn present(partitions: usize, policy: &str, bytes: u32) -> Found {
     let permitted = Permitted { read: true, write: true, describe_configs: true };
-    let topic = Topic { has_leader: vec![true; partitions], permitted: Some(permitted) };
+    let topic = Topic {
+        has_leader: vec![true; partitions],
+        replicas: vec![(3, 3); partitions],
+        permitted: Some(permitted),
+    };
     let config = TopicConfig {
         max_message_bytes: Some(bytes),
+        min_insync_replicas: Some(2),
         cleanup_policy: Some(policy.to_owned()),
         is_denied: false,
     };
@@ -95,6 +100,21 @@ fn a_partition_without_a_leader_is_a_problem() {
 }
 
 #[test]
+fn a_topic_with_fewer_replicas_than_a_write_needs_is_a_problem() {
+    let with = |replicas: &[(usize, usize)]| {
+        let Found::Present(mut topic, config) = log() else { unreachable!() };
+        topic.replicas = replicas.to_vec();
+        judged(Found::Present(topic, config), table())
+    };
+    assert_eq!(with(&[(3, 3), (3, 2)]), [""; 0]);
+    assert_eq!(with(&[(3, 2), (3, 1)]), ["2 E0614: see to the brokers that hold the others"]);
+    let lower = "kafka-configs --bootstrap-server k:1 --alter --entity-type topics --entity-name \
+                 messages --add-config min.insync.replicas=1";
+    let expected = format!("2 E0614: give it more replicas, or ask for fewer: {lower}");
+    assert_eq!(with(&[(1, 1), (3, 1)]), [expected]);
+}
+
+#[test]
 fn the_smallest_limit_is_a_problem_of_its_topic_and_one_that_is_too_small_an_error() {
     let set = "kafka-configs --bootstrap-server k:1 --alter --entity-type topics --entity-name \
                retained --add-config max.message.bytes";
@@ -116,7 +136,7 @@ fn the_smallest_limit_is_a_problem_of_its_topic_and_one_that_is_too_small_an_err
 
 #[test]
 fn what_a_broker_does_not_tell_is_no_problem() {
-    let topic = Topic { has_leader: vec![true], permitted: None };
+    let topic = Topic { has_leader: vec![true], replicas: vec![(1, 1)], permitted: None };
     let untold = Found::Present(topic, Some(TopicConfig::default()));
     assert_eq!(judged(untold.clone(), untold), [""; 0]);
 }
