@@ -29,7 +29,7 @@ bindings:
     };
 
     E0603: "credentials that cannot be used",
-    "A mechanism has a username and a password of the engine itself. Credentials that a guard takes from the client are not supported yet.",
+    "A mechanism has a username and a password of the engine itself: written out, or those that a guard of type `inline` holds (`{identity}`, `{credentials}`). Credentials that a guard takes from the client are not supported yet.",
     files! {
         bad: "\
 name: edge

@@ -175,10 +175,10 @@ fn check_credentials(
     for (field, text) in fields {
         let span = node.span_of(&format!("{pointer}/{field}"));
         if text == "{identity}" || text == "{credentials}" {
-            let message = "credentials from a guard are not supported yet";
+            let message = "credentials that a guard takes from clients are not supported yet";
             problems
                 .push(Problem::new(codes::E0603, span, message).with_help(
-                    "write them here, or take them from the environment: ${{env.NAME}}",
+                    "write them here, from the environment: ${{env.NAME}}; or use a guard of type `inline`",
                 ));
         } else if text.is_empty() {
             let message = format!("`{field}` is missing");

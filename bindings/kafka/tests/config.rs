@@ -75,6 +75,32 @@ fn fates(text: &str) -> [Fate; 3] {
     })
 }
 
+/// What an inline guard holds is what the client has, and a change of it is one of the client.
+#[test]
+fn credentials_are_those_that_a_guard_holds() {
+    let with = |guard: &str, username: &str| {
+        let sasl = "      sasl:\n        mechanism: scram-sha-512\n        username: u\n        password: p\n";
+        let credentials = format!(
+            "{{mechanism: scram-sha-512, username: \"{username}\", password: \"{{credentials}}\"}}"
+        );
+        let authorization = format!("      authorization: {{g: {{credentials: {credentials}}}}}\n");
+        let guards = format!("guards: {{g: {{type: inline, options: {{{guard}}}}}}}\n");
+        changed(sasl, &authorization) + &guards
+    };
+    let held = with("identity: u, credentials: p", "{identity}");
+    let fates = |old: &str, new: &str| {
+        let (old, new) = (plan(old), plan(new));
+        let (Some(old), Some(new)) = (old.0, new.0) else { panic!("{}{}", old.1, new.1) };
+        let fates = diff(&old, &new);
+        let of = fates.iter().find(|(name, _)| &*name.name == "cluster");
+        of.map(|(_, fate)| *fate).unwrap()
+    };
+    assert_eq!(fates(&held, &with("identity: u, credentials: p", "u")), Fate::Keep);
+    assert_ne!(fates(&held, &with("identity: u, credentials: q", "{identity}")), Fate::Keep);
+    let (none, problems) = plan(&with("credentials: p", "{identity}"));
+    assert!(none.is_none() && problems.contains("guard `g` holds no `identity`"), "{problems}");
+}
+
 #[test]
 fn a_file_that_uses_everything_has_no_problem() {
     let (plan, problems) = plan(GOOD);

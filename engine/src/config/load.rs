@@ -1,5 +1,6 @@
 //! From a file's text to a configuration.
 
+mod holders;
 mod idle;
 mod names;
 mod routes;
@@ -74,6 +75,8 @@ fn read(
     let mut config = Config::default();
     let mut names = Names::default();
     let mut references = References::default();
+    let mut documents = Vec::with_capacity(trees.len());
+    let mut first_matches = Vec::with_capacity(trees.len());
     for mut tree in trees {
         expand(&mut tree, environment, problems);
         let mut document = tree.into_document(problems);
@@ -82,8 +85,13 @@ fn read(
         for pointer in &usage.ignored {
             remove(&mut document.value, pointer);
         }
-        let first_match = std::mem::take(&mut usage.first_match);
+        first_matches.push(std::mem::take(&mut usage.first_match));
         references.add(&document, usage);
+        documents.push(document);
+    }
+    // A guard may lie in a document behind that of the binding.
+    holders::fill(&mut documents, problems);
+    for (document, first_match) in documents.into_iter().zip(first_matches) {
         let errors = Errors::new(problems);
         let namespace = namespace(document, &errors, &mut names, problems);
         for node in &namespace.nodes {
