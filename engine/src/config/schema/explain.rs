@@ -59,8 +59,14 @@ impl Explainer<'_> {
                     problems.push(self.unexpected(&case, name));
                 }
             }
-            // What is misspelt has been reported, with what was meant.
-            Kind::Required { property } if is_misspelt(&case, property) => {}
+            // What is misspelt has been reported, with what was meant, where nothing else is allowed.
+            Kind::Required { property } if is_misspelt(&case, property) => {
+                let name = misspelt(&case, property).filter(|_| is_open(&case));
+                let meant = property.as_str().unwrap_or_default();
+                if let Some(name) = name {
+                    problems.push(self.unknown(&case, name, &[meant]));
+                }
+            }
             Kind::Required { property } => problems.push(self.missing(&case, &[property])),
             Kind::Type { kind } => problems.push(self.wrong_type(&case, &expected(kind))),
             // What Zilla has and this program has not is reported with the states of properties.
@@ -238,11 +244,23 @@ impl Explainer<'_> {
 
 /// Whether an object has a property whose name is nearly this one.
 pub(super) fn is_misspelt(case: &Case<'_>, name: &Value) -> bool {
+    misspelt(case, name).is_some()
+}
+
+/// Whether the schema does not say which properties there are: of a thing without a type.
+fn is_open(case: &Case<'_>) -> bool {
+    case.schema.get("additionalProperties").is_none()
+}
+
+/// The property of an object whose name is nearly this one.
+fn misspelt<'c>(case: &Case<'c>, name: &Value) -> Option<&'c str> {
     let known = case.schema.get("properties").and_then(Value::as_object);
     let is_known = |name: &str| known.is_some_and(|known| known.contains_key(name));
     let names = case.value.as_object().into_iter().flat_map(|object| object.keys());
     let mut unknown = names.filter(|name| !is_known(name));
-    unknown.any(|other| name.as_str().is_some_and(|name| suggest(other, [name]).is_some()))
+    unknown
+        .find(|other| name.as_str().is_some_and(|name| suggest(other, [name]).is_some()))
+        .map(String::as_str)
 }
 
 /// Whether the schema says of this very value that it is not supported.
