@@ -84,6 +84,19 @@ fn all_problems_of_all_files_come_sorted_by_place_and_each_file_once() {
     assert_eq!(json_of(&said)["errors"], 3);
 }
 
+/// Of more mistakes than are kept it is not known which bindings have one: none is looked at further.
+#[test]
+fn of_very_many_mistakes_none_is_made_up() {
+    let directory = directory();
+    let bindings: String = (0..400).map(|index| format!("  b{index}: {{typ: tcp}}\n")).collect();
+    write(directory.path(), "zilla.yaml", &format!("name: edge\nbindings:\n{bindings}"));
+    let said = zilla(directory.path(), &["validate", "--format", "json"]);
+    let codes: Vec<String> = found(&said);
+    assert_eq!(codes.len(), 200, "{codes:?}");
+    assert!(codes.iter().all(|code| code.ends_with(" E0202")), "{codes:?}");
+    assert_eq!(json_of(&said)["files"][0]["more"], 200);
+}
+
 #[test]
 fn an_allowance_of_the_file_or_the_command_line_leaves_a_warning_out() {
     let directory = directory();

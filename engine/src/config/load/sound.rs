@@ -9,6 +9,8 @@ use crate::config::{Problems, Severity, Span};
 pub(super) struct Errors {
     /// Where they begin in the text, in order, bytes.
     starts: Vec<usize>,
+    /// Whether there are more than are known, so that any binding may have one.
+    are_cut: bool,
 }
 
 impl Errors {
@@ -17,7 +19,7 @@ impl Errors {
         let errors = problems.iter().filter(|problem| problem.severity() == Severity::Error);
         let mut starts: Vec<usize> = errors.map(|problem| problem.span().start()).collect();
         starts.sort_unstable();
-        Self { starts }
+        Self { starts, are_cut: problems.more() > 0 }
     }
 
     fn are_in(&self, span: &Span) -> bool {
@@ -41,7 +43,7 @@ impl Errors {
             else {
                 continue;
             };
-            if self.are_in(&place.key) || self.are_in(&place.value) {
+            if self.are_cut || self.are_in(&place.key) || self.are_in(&place.value) {
                 found.insert(binding.to_owned());
             }
         }
