@@ -80,6 +80,39 @@ fn what_is_bounded_is_announced_and_refused_with_its_code() {
     assert_eq!(engine.counter("publishes_dropped_limited"), 5);
 }
 
+/// `options.payload-format`.
+#[test]
+fn a_payload_that_is_not_the_text_it_says_is_refused_where_it_is_checked() {
+    engine_only!();
+    let mqtt = "    options: {payload-format: check}\n".to_owned();
+    let engine = Setup { mqtt, ..Setup::new(1) }.start();
+    let mut client = Client::connect(engine.port, V5, "c");
+    client.subscribe("#", 2);
+    let publish = |format, payload: &[u8], qos| Publish {
+        payload: payload.to_vec(),
+        properties: vec![(0x01, Value::Byte(format))],
+        ..message("t", "", qos)
+    };
+    for qos in [1, 2] {
+        assert_eq!(client.publish_with(&publish(1, b"\xc3", qos)), 0x99);
+    }
+    // QoS 0 has no answer: it is dropped, and counted.
+    client.send_publish(&publish(1, b"\xc3", 0));
+    for (format, payload) in [(1, "é".as_bytes()), (0, b"\xc3")] {
+        assert!(client.publish_with(&publish(format, payload, 1)) < 0x80);
+        assert_eq!(client.receive().payload, payload);
+    }
+    assert_eq!(engine.counter("publishes_dropped_refused"), 3);
+
+    let properties = vec![(0x01, Value::Byte(1))];
+    for (payload, code) in [(&b"\xc3"[..], 0x99), ("é".as_bytes(), 0)] {
+        let will = Will { properties: properties.clone(), ..Will::new("t", payload) };
+        let mut client = Client::open(engine.port, V5);
+        let connect = Connect::new(V5, "d").with_will(will);
+        assert_eq!(answer(&mut client, &connect), Some(code));
+    }
+}
+
 on_one_and_three_workers!(
     connections_are_bounded_over_all_workers,
     connections_of_an_address_are_bounded_over_all_workers,

@@ -24,6 +24,7 @@ use crate::state::{Bounds, ClientPattern, Condition, Route, Routes, TopicPattern
 pub(crate) struct ServerConfig {
     pub(crate) versions: Versions,
     pub(crate) bounds: Bounds,
+    pub(crate) checks_payload_format: bool,
     pub(crate) routes: Routes,
     /// The exits that the routes name, by their index.
     pub(crate) exits: Vec<ExitName>,
@@ -41,6 +42,8 @@ struct Options {
     store: Option<String>,
     versions: Option<Vec<Version>>,
     limits: Option<LimitsOptions>,
+    #[serde(rename = "payload-format")]
+    payload_format: Option<PayloadFormat>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -49,6 +52,14 @@ enum Version {
     V311,
     #[serde(rename = "v5")]
     V5,
+}
+
+/// What becomes of the Payload Format Indicator.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum PayloadFormat {
+    Pass,
+    Check,
 }
 
 /// One item of a route's `when`.
@@ -92,7 +103,14 @@ pub(crate) fn server(node: &NodeConfig, problems: &mut Problems) -> Option<Serve
         );
     }
     let bounds = options.limits.as_ref().map_or(Bounds::DEFAULT, LimitsOptions::bounds);
-    Some(ServerConfig { versions: versions(&options), bounds, routes, exits })
+    let checks_payload_format = options.payload_format == Some(PayloadFormat::Check);
+    Some(ServerConfig {
+        versions: versions(&options),
+        bounds,
+        checks_payload_format,
+        routes,
+        exits,
+    })
 }
 
 fn versions(options: &Options) -> Versions {

@@ -122,8 +122,12 @@ fn connect(
     let exits = config.exits.iter().filter_map(|exit| trace.bounds::<Limits>(&exit.name));
     let limits = exits.fold(stricter(UNLIMITED, config.bounds.limits()), stricter);
     // What properties set is not known here: they belong to a run.
-    let policy =
-        Rc::new(Policy { versions: config.versions, bounds: config.bounds, ..Policy::DEFAULT });
+    let policy = Rc::new(Policy {
+        versions: config.versions,
+        bounds: config.bounds,
+        checks_payload_format: config.checks_payload_format,
+        ..Policy::DEFAULT
+    });
     let terms = match admit(&connect, &policy, limits) {
         Ok(terms) => terms,
         Err(Closed { reason, detail }) => {
@@ -171,6 +175,10 @@ fn publish(
     }
     if let Err(Closed { reason, detail }) = terms.admit_message(&packet) {
         let rule = limits_rule(trace);
+        return trace.deny(rule, publish_denied(reason, detail, packet.qos));
+    }
+    if let Err(Closed { reason, detail }) = terms.admit_payload(&packet) {
+        let rule = "/options/payload-format";
         return trace.deny(rule, publish_denied(reason, detail, packet.qos));
     }
     match decide(config, Request::Publish(packet.topic), trace) {

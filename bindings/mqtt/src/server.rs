@@ -59,6 +59,7 @@ impl MqttServer {
                 versions: self.config.versions,
                 offer: shared.offer,
                 bounds: self.config.bounds,
+                checks_payload_format: self.config.checks_payload_format,
             },
             exits.map(|exit| (exit.name.clone(), links.link::<Mqtt>(&exit.name))).collect(),
         )

@@ -92,6 +92,17 @@ fn limits_are_read_and_have_defaults() {
     }
 }
 
+#[test]
+fn payloads_are_checked_where_the_file_says_so() {
+    for (options, expected) in [("{}", false), ("pass", false), ("check", true)] {
+        let options = options.replace("pass", "{payload-format: pass}");
+        let options = options.replace("check", "{payload-format: check}");
+        let (server, problems) = read(&format!("options: {options}\nexit: south"));
+        assert_eq!(problems, "");
+        assert_eq!(server.unwrap().checks_payload_format, expected, "{options}");
+    }
+}
+
 /// The defaults that the schema shows are those that hold.
 #[test]
 fn the_schema_shows_the_defaults_of_limits() {

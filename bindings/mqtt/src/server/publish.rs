@@ -79,7 +79,7 @@ impl Connection {
         self.write_acks().map(Ok)
     }
 
-    /// Refuses a message beyond the bounds or the rate of its client.
+    /// Refuses a message beyond the bounds or the rate of its client, or that is not what it says.
     fn admit_message(&mut self, packet: &PublishPacket<'_>) -> Result<(), Closed> {
         let admitted = if self.over_rate() == Some(OverRate::Refuse) {
             let detail = "more messages in a second than the server takes of one client";
@@ -90,7 +90,7 @@ impl Connection {
         if admitted.is_err() {
             self.server.counters.publishes_dropped_limited.increment();
         }
-        admitted
+        admitted.and_then(|()| self.terms.admit_payload(packet))
     }
 
     pub(super) fn is_in_use(&self, packet_id: u16) -> bool {

@@ -65,6 +65,18 @@ impl Terms {
         bounds.admit_user(&packet.user)
     }
 
+    /// Decides the payload of a PUBLISH, as [`Terms::admit_message`] decides the rest. Reads all of
+    /// it where it is said to be UTF-8 and is to be checked.
+    ///
+    /// # Errors
+    /// The code of its acknowledgement, and the words for it.
+    pub fn admit_payload(&self, packet: &PublishPacket<'_>) -> Result<(), Closed> {
+        if self.policy.checks_payload_format && !packet.keeps_payload_format() {
+            return Err(PAYLOAD_FORMAT);
+        }
+        Ok(())
+    }
+
     /// Decides a subscription: where `route` leads, and what to ask for there. Any QoS may be asked
     /// for [MQTT-3.2.2-10]; where messages cannot be retained, none is sent as such.
     ///
@@ -121,6 +133,12 @@ pub const fn unavailable(reason: ReasonCode) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// A payload is not what its Payload Format Indicator says (sections 3.1.3.2.3 and 3.3.2.3.2).
+const PAYLOAD_FORMAT: Closed = Closed {
+    reason: ReasonCode::PAYLOAD_FORMAT_INVALID,
+    detail: "payload is not UTF-8, which its Payload Format Indicator says it is",
+};
 
 /// No route takes a session, a publish or a filter.
 pub const NO_ROUTE: Closed =
@@ -185,6 +203,9 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
         bounds.admit_user(&will.user)?;
         if let Err(detail) = bounds.admit_topic(will.topic) {
             return refuse(ReasonCode::TOPIC_NAME_INVALID, detail);
+        }
+        if policy.checks_payload_format && !will.keeps_payload_format() {
+            return Err(PAYLOAD_FORMAT);
         }
     }
     let maximum_qos = limits.maximum_qos.min(policy.offer.maximum_qos);

@@ -99,12 +99,18 @@ pub struct Policy {
     pub offer: Offer,
     /// How much of everything.
     pub bounds: Bounds,
+    /// Whether a payload is held against its Payload Format Indicator.
+    pub checks_payload_format: bool,
 }
 
 impl Policy {
     /// What holds where nothing is said.
-    pub const DEFAULT: Self =
-        Self { versions: Versions::ALL, offer: Offer::DEFAULT, bounds: Bounds::DEFAULT };
+    pub const DEFAULT: Self = Self {
+        versions: Versions::ALL,
+        offer: Offer::DEFAULT,
+        bounds: Bounds::DEFAULT,
+        checks_payload_format: false,
+    };
 }
 
 #[cfg(test)]

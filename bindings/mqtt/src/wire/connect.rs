@@ -6,6 +6,7 @@ use mqtt_plane::{Version, Will};
 use super::cursor::Cursor;
 use super::header::Header;
 use super::property::{Properties, Property, Set};
+use super::publish::keeps_format;
 use super::{Malformed, User};
 
 #[cfg(test)]
@@ -103,7 +104,8 @@ pub struct WillView<'a> {
     pub retain: bool,
     /// Will Delay Interval, seconds, default 0.
     pub delay: u32,
-    /// Payload Format Indicator. Whether the payload keeps to it is not checked.
+    /// Payload Format Indicator. Whether the payload keeps to it is not checked: see
+    /// [`WillView::keeps_payload_format`].
     pub payload_format: Option<PayloadFormat>,
     /// Message Expiry Interval, seconds.
     pub message_expiry: Option<u32>,
@@ -134,6 +136,13 @@ impl<'a> WillView<'a> {
             correlation_data: None,
             user: User::NONE,
         }
+    }
+
+    /// Whether the payload is what its Payload Format Indicator says. Reads the whole payload
+    /// where it says UTF-8. A server may check, and answer 0x99 (section 3.1.3.2.3).
+    #[must_use]
+    pub const fn keeps_payload_format(&self) -> bool {
+        keeps_format(self.payload_format, self.payload)
     }
 
     /// The message that is published when the will is due.

@@ -72,10 +72,7 @@ impl PublishPacket<'_> {
     /// where it says UTF-8. A receiver may check, and answer 0x99 (section 3.3.2.3.2).
     #[must_use]
     pub const fn keeps_payload_format(&self) -> bool {
-        match self.payload_format {
-            Some(PayloadFormat::Utf8) => std::str::from_utf8(self.payload).is_ok(),
-            Some(PayloadFormat::Bytes) | None => true,
-        }
+        keeps_format(self.payload_format, self.payload)
     }
 
     /// Checks that a client may send this.
@@ -88,6 +85,14 @@ impl PublishPacket<'_> {
         } else {
             Err(Malformed::protocol("Subscription Identifier in a PUBLISH of a client"))
         }
+    }
+}
+
+/// Whether a payload is what its Payload Format Indicator says.
+pub(super) const fn keeps_format(format: Option<PayloadFormat>, payload: &[u8]) -> bool {
+    match format {
+        Some(PayloadFormat::Utf8) => std::str::from_utf8(payload).is_ok(),
+        Some(PayloadFormat::Bytes) | None => true,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqtt_plane::{Event, Qos, ReasonCode, Version};
+use mqtt_plane::{Event, PayloadFormat, Qos, ReasonCode, Version};
 
 use super::script::{Asked, Bench, Client, delivery, run, settle};
 use crate::state::{Bounds, OverRate, Policy};
@@ -84,6 +84,47 @@ fn a_publish_beyond_a_limit_is_refused_alone() {
         assert_eq!(bench.count(|counters| &counters.publishes_received), 5);
         client.send(b"\x30\x07\x00\x04abcd\x00").await;
         assert_eq!(bench.exit().asked().len(), 1);
+    });
+}
+
+/// Sections 3.1.3.2.3 and 3.3.2.3.2.
+#[test]
+fn a_payload_that_is_not_the_text_it_says_is_refused_where_it_is_checked() {
+    const TEXT: &[u8] = b"\x01\x01";
+    const BYTES: &[u8] = b"\x01\x00";
+    let publish = |id: u8, properties: &[u8], payload: &[u8]| {
+        let mut body = vec![0, 1, b't', 0, id, u8::try_from(properties.len()).unwrap()];
+        body.extend_from_slice(properties);
+        body.extend_from_slice(payload);
+        [&[0x32, u8::try_from(body.len()).unwrap()], &*body].concat()
+    };
+    run(async {
+        let checked = Policy { checks_payload_format: true, ..Policy::DEFAULT };
+        for (policy, code) in [(checked, Some(0x99)), (Policy::DEFAULT, None)] {
+            let bench = Bench::with_policy(policy);
+            let mut client = bench.client(Version::V5, "c").await;
+            client.send(&publish(1, TEXT, b"\xFF")).await;
+            match code {
+                Some(code) => client.expect(&[0x40, 3, 0, 1, code]).await,
+                None => client.expect(&[0x40, 2, 0, 1]).await,
+            }
+            for (id, properties, payload) in
+                [(2, TEXT, "\u{0}é".as_bytes()), (3, BYTES, b"\xFF"), (4, b"", b"\xFF")]
+            {
+                client.send(&publish(id, properties, payload)).await;
+                client.expect(&[0x40, 2, 0, id]).await;
+            }
+            let mut client = bench.stream(Version::V5);
+            let payload_format = Some(PayloadFormat::Utf8);
+            let will = WillView::new("t", b"\xFF", Qos::AtMostOnce, false);
+            let will = Some(WillView { payload_format, ..will });
+            let reason =
+                answer(&mut client, &Connect { will, ..Connect::new(Version::V5, "d") }).await;
+            assert_eq!(reason.0, code.unwrap_or(0));
+            let refused = i64::from(code.is_some());
+            assert_eq!(bench.count(|counters| &counters.publishes_dropped_refused), refused);
+            assert_eq!(bench.count(|counters| &counters.publishes_dropped_limited), 0);
+        }
     });
 }
 
