@@ -60,6 +60,10 @@ impl Connection {
         self.sessions.session(source.slot).acknowledge(source.position, stage);
     }
 
+    /// Appends an acknowledgement: a code alone, whether the client wants more or not
+    /// [MQTT-3.1.2-29]. It is shorter than the CONNACK that the client has taken, so that it is
+    /// within its Maximum Packet Size: [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
+    /// [MQTT-3.5.2-3], [MQTT-3.6.2-2], [MQTT-3.6.2-3], [MQTT-3.7.2-2], [MQTT-3.7.2-3].
     pub(super) fn answer(&mut self, kind: AckKind, packet_id: u16, reason: ReasonCode) {
         let version = self.terms.version;
         encode_ack(self.out(), version, kind, packet_id, reason);

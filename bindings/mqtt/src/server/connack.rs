@@ -72,8 +72,8 @@ pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, r
     }
     let mut answer = server.cx.pool().take();
     if let Refused::Told { version, limit, closed } = refused {
-        // [MQTT-3.2.2-19]: the Reason String only where it fits. Where 3.1.1 cannot say it, nothing
-        // is said [MQTT-3.1.4-2].
+        // [MQTT-3.2.2-19]: the Reason String only where it fits, and no User Property
+        // [MQTT-3.2.2-20]. Where 3.1.1 cannot say it, nothing is said [MQTT-3.1.4-2].
         for reason_string in [Some(closed.detail), None] {
             let mut connack = Connack::refusal(closed.reason);
             connack.properties.reason_string = reason_string;

@@ -283,8 +283,8 @@ impl Connection {
         let limit = self.terms.client_maximum_packet_size as usize;
         let out = self.out();
         let start = out.len();
-        // [MQTT-3.14.2-3]: the Reason String only where it fits; nothing [MQTT-3.1.2-24] where not
-        // even the code does.
+        // [MQTT-3.14.2-3]: the Reason String only where it fits, and no User Property
+        // [MQTT-3.14.2-4]; nothing [MQTT-3.1.2-24] where not even the code does.
         for reason_string in [Some(closed.detail), None] {
             let disconnect = Disconnect { reason_string, ..Disconnect::new(closed.reason) };
             if encode_disconnect(out, Version::V5, &disconnect).is_ok()

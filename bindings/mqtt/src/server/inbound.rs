@@ -154,7 +154,8 @@ impl Connection {
                 return Err(End::violation(ReasonCode::PROTOCOL_ERROR, "second CONNECT"));
             }
             Packet::Auth(_) => {
-                // Section 4.12: only where CONNECT named an Authentication Method.
+                // [MQTT-4.12.0-7]: only where CONNECT named an Authentication Method, and such a
+                // CONNECT is refused. None is sent either [MQTT-4.12.0-6].
                 let detail = "AUTH without an Authentication Method";
                 return Err(End::violation(ReasonCode::PROTOCOL_ERROR, detail));
             }

@@ -96,7 +96,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers SUBSCRIBE and UNSUBSCRIBE packets that are decided.
+    /// Answers SUBSCRIBE and UNSUBSCRIBE packets that are decided: with codes alone, whether the
+    /// client wants more or not [MQTT-3.1.2-29], so that there is nothing to leave out of a packet
+    /// that is too large [MQTT-3.9.2-1], [MQTT-3.9.2-2], [MQTT-3.11.2-1], [MQTT-3.11.2-2].
     pub(super) fn write_answers(&mut self) -> Result<(), End> {
         let version = self.terms.version;
         let limit = self.terms.client_maximum_packet_size as usize;

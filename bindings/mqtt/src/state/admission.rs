@@ -172,7 +172,7 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
         );
     }
     if properties.authentication_method.is_some() {
-        // Section 4.12: the server does not support the method.
+        // [MQTT-4.12.0-1], [MQTT-4.12.0-4]: the server supports no method.
         return refuse(
             ReasonCode::BAD_AUTHENTICATION_METHOD,
             "enhanced authentication is not supported",
