@@ -1,9 +1,11 @@
 //! Publisher to subscriber through the broker, with each client and both versions.
 
+use std::time::Instant;
+
 use serde_json::json;
 
 use crate::harness::{
-    Client, Engine, LIBRARIES, Publish, Script, V5, V311, Value, engine, hex, message,
+    Client, Engine, LIBRARIES, PATIENCE, Publish, Script, V5, V311, Value, engine, hex, message,
     mosquitto_message, mosquitto_pub, mosquitto_sub, on_one_and_three_workers, text_property, user,
 };
 
@@ -102,6 +104,31 @@ fn a_message_expiry_interval_reaches_the_subscriber() {
     let received = subscriber.receive();
     let [(0x02, Value::Four(left))] = received.properties[..] else { panic!("{received:?}") };
     assert!((970..=1000).contains(&left), "seconds, not milliseconds: {left}");
+}
+
+/// [MQTT-3.3.2-5] [MQTT-3.3.2-6]: each who comes is told what is left, until nothing is.
+#[test]
+fn a_retained_message_expires() {
+    let engine = engine(1);
+    let mut publisher = Client::connect(engine.port, V5, "p");
+    let properties = vec![(0x02, Value::Four(3))];
+    publisher.publish_with(&Publish { retain: true, properties, ..message("e", "x", 1) });
+    let mut left = 3;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < deadline, "it is still there after {PATIENCE:?}");
+        let mut subscriber = Client::connect(engine.port, V5, "s");
+        subscriber.subscribe("e", 1);
+        publisher.publish("e", "live", 1);
+        let received = subscriber.receive();
+        if received.text() == "live" {
+            break;
+        }
+        assert!(received.retain, "{received:?}");
+        let [(0x02, Value::Four(now))] = received.properties[..] else { panic!("{received:?}") };
+        assert!((1..=left).contains(&now), "{now} s after {left} s");
+        left = now;
+    }
 }
 
 fn mosquitto_programs_exchange_messages(workers: usize) {

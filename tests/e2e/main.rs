@@ -31,6 +31,7 @@ mod refusals;
 mod reload;
 mod reload_files;
 mod remote;
+mod request_response;
 mod retained;
 mod routes;
 mod shutdown;
