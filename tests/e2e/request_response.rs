@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use crate::harness::{
-    Client, Engine, LIBRARIES, Publish, Record, Script, V5, Value, engine, kafka_only, message,
-    on_one_and_three_workers, text_property,
+    Client, Connect, Engine, LIBRARIES, Publish, Record, Script, Setup, V5, Value, engine,
+    engine_only, kafka_only, message, on_one_and_three_workers, text_property,
 };
 
 on_one_and_three_workers!(
@@ -62,6 +62,24 @@ fn a_responder_answers_where_the_requester_waits(workers: usize) {
         assert_eq!(bytes_of(&answered, CORRELATION_DATA), correlation_data);
     }
     libraries_answer_each_other(&engine);
+}
+
+/// [MQTT-3.1.2-28]: a client has its answers sent where it is told.
+#[test]
+fn a_client_is_told_where_answers_may_go_if_it_asks() {
+    engine_only!();
+    let mqtt = "    options: {response-information: \"answers/{client-id}\"}\n".to_owned();
+    let engine = Setup { mqtt, ..Setup::new(1) }.start();
+    let told = |client_id: &str, asks: u8| {
+        let connect = Connect::new(V5, client_id).with_property(0x19, Value::Byte(asks));
+        Client::connect_as(engine.port, &connect).announced(0x1a).cloned()
+    };
+    let expected = Value::Bytes(b"answers/requester".to_vec());
+    assert_eq!(told("requester", 1), Some(expected));
+    assert_eq!(told("requester", 0), None);
+    // An assigned identifier, too.
+    let Some(Value::Bytes(text)) = told("", 1) else { panic!("nothing is told") };
+    assert_eq!(text.len(), "answers/".len() + 36);
 }
 
 fn libraries_answer_each_other(engine: &Engine) {

@@ -8,6 +8,7 @@ mod unreachable;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use engine::config::{ExitName, NodeConfig, Problem, Problems, codes};
 use serde::Deserialize;
@@ -25,6 +26,7 @@ pub(crate) struct ServerConfig {
     pub(crate) versions: Versions,
     pub(crate) bounds: Bounds,
     pub(crate) checks_payload_format: bool,
+    pub(crate) response_information: Option<Arc<str>>,
     pub(crate) routes: Routes,
     /// The exits that the routes name, by their index.
     pub(crate) exits: Vec<ExitName>,
@@ -44,6 +46,8 @@ struct Options {
     limits: Option<LimitsOptions>,
     #[serde(rename = "payload-format")]
     payload_format: Option<PayloadFormat>,
+    #[serde(rename = "response-information")]
+    response_information: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -108,6 +112,7 @@ pub(crate) fn server(node: &NodeConfig, problems: &mut Problems) -> Option<Serve
         versions: versions(&options),
         bounds,
         checks_payload_format,
+        response_information: options.response_information.map(Arc::from),
         routes,
         exits,
     })

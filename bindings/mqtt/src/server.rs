@@ -60,6 +60,7 @@ impl MqttServer {
                 offer: shared.offer,
                 bounds: self.config.bounds,
                 checks_payload_format: self.config.checks_payload_format,
+                response_information: self.config.response_information.clone(),
             },
             exits.map(|exit| (exit.name.clone(), links.link::<Mqtt>(&exit.name))).collect(),
         )

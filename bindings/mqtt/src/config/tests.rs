@@ -103,6 +103,15 @@ fn payloads_are_checked_where_the_file_says_so() {
     }
 }
 
+#[test]
+fn response_information_is_read() {
+    assert_eq!(read("exit: south").0.unwrap().response_information, None);
+    let (server, problems) =
+        read("options: {response-information: \"r/{client-id}\"}\nexit: south");
+    assert_eq!(problems, "");
+    assert_eq!(server.unwrap().response_information.as_deref(), Some("r/{client-id}"));
+}
+
 /// The defaults that the schema shows are those that hold.
 #[test]
 fn the_schema_shows_the_defaults_of_limits() {

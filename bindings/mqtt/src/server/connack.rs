@@ -20,6 +20,10 @@ pub(super) fn write_connack(
     session_present: bool,
 ) -> Result<(), TooLong> {
     let offer = &terms.policy.offer;
+    // [MQTT-3.1.2-28]
+    let asks_for_response = connect.properties.request_response_information;
+    let response_information =
+        asks_for_response.then(|| terms.policy.response_information(client_id)).flatten();
     let is_expiry_ours = terms.session_expiry != terms.session_expiry_asked;
     let connack = Connack {
         // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
@@ -40,6 +44,7 @@ pub(super) fn write_connack(
             shared_subscription_available: offer.shared_subscriptions,
             // [MQTT-3.2.2-21]
             server_keep_alive: (terms.keep_alive != connect.keep_alive).then_some(terms.keep_alive),
+            response_information: response_information.as_deref(),
             ..ConnackProperties::default()
         },
     };

@@ -1,5 +1,7 @@
 //! What a server decides by, beside the routes and the limits of its exits.
 
+use std::sync::Arc;
+
 use mqtt_plane::{Qos, ReasonCode, Subscription, Version};
 
 use super::Bounds;
@@ -91,7 +93,7 @@ impl Offer {
 }
 
 /// What a server decides by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The protocol versions that are accepted.
     pub versions: Versions,
@@ -101,6 +103,8 @@ pub struct Policy {
     pub bounds: Bounds,
     /// Whether a payload is held against its Payload Format Indicator.
     pub checks_payload_format: bool,
+    /// What [`Policy::response_information`] makes Response Information from, if there is any.
+    pub response_information: Option<Arc<str>>,
 }
 
 impl Policy {
@@ -110,7 +114,15 @@ impl Policy {
         offer: Offer::DEFAULT,
         bounds: Bounds::DEFAULT,
         checks_payload_format: false,
+        response_information: None,
     };
+
+    /// Response Information for a client that asks for it: `{client-id}` in the text of the file
+    /// stands for its client identifier.
+    #[must_use]
+    pub fn response_information(&self, client_id: &str) -> Option<String> {
+        self.response_information.as_deref().map(|text| text.replace("{client-id}", client_id))
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_plane::{Closed, Qos, ReasonCode, Version};
 
 use super::script::{Asked, Bench, run, settle};
-use crate::state::Versions;
+use crate::state::{Policy, Versions};
 use crate::wire::{Connect, Packet, WillView};
 
 /// The CONNACK that a 5.0 client is refused with.
@@ -120,6 +120,34 @@ fn a_5_0_connect_is_refused_with_the_code_that_says_why() {
         assert_eq!(bench.count(|counters| &counters.connections_opened), 0);
         settle().await;
         assert_eq!(bench.server.registry.len(), 0);
+    });
+}
+
+/// [MQTT-3.1.2-28]
+#[test]
+fn a_client_that_asks_is_told_where_answers_may_go() {
+    run(async {
+        let text = Some("answers/{client-id}/#".into());
+        let configured = Policy { response_information: text, ..Policy::DEFAULT };
+        for (policy, asks, expected) in [
+            (configured.clone(), true, Some("answers/c/#")),
+            (configured, false, None),
+            (Policy::DEFAULT, true, None),
+        ] {
+            let bench = Bench::with_policy(policy);
+            let mut client = bench.stream(Version::V5);
+            let mut connect = Connect::new(Version::V5, "c");
+            connect.properties.request_response_information = asks;
+            client.connect(&connect).await;
+            client
+                .expect_packet(|packet| match packet {
+                    Packet::Connack(connack) => {
+                        assert_eq!(connack.properties.response_information, expected);
+                    }
+                    other => panic!("{other:?} instead of CONNACK"),
+                })
+                .await;
+        }
     });
 }
 
