@@ -13,6 +13,7 @@ fn setup() -> Setup {
         ("retain.available", "false"),
         ("wildcard.subscription.available", "false"),
         ("subscription.identifiers.available", "false"),
+        ("no.local", "false"),
     ]
     .iter()
     .fold(Setup::new(1), |setup, (name, value)| setup.with_property(name, value))
@@ -61,6 +62,9 @@ fn what_is_left_out_is_announced_and_refused() {
         let codes: Vec<u8> = packets.iter().map(crate::harness::Packet::reason).collect();
         assert_eq!(codes, if version == V5 { vec![0x9a] } else { vec![] });
     }
+    let mut local = Client::connect(engine.port, V5, "c");
+    local.send_subscribe("t", 0b0000_0100);
+    local.refused(0x82);
     for (filter, with_identifier, reason) in
         [("a/#", false, 0xa2), ("+", false, 0xa2), ("a", true, 0xa1)]
     {

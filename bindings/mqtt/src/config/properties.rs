@@ -59,6 +59,10 @@ properties! {
         offer.wildcard_subscriptions = flag(value)?;
         Ok(())
     };
+    "zilla.binding.mqtt.no.local" => |offer, value| {
+        offer.no_local = flag(value)?;
+        Ok(())
+    };
     "zilla.binding.mqtt.subscription.identifiers.available" => |offer, value| {
         offer.subscription_ids = flag(value)?;
         Ok(())
@@ -99,6 +103,7 @@ mod tests {
             ("publish.qos.max", "AT_MOST_ONCE", Offer { maximum_qos: Qos::AtMostOnce, ..before }),
             ("topic.alias.maximum", "0", Offer { topic_alias_maximum: 0, ..before }),
             ("retain.available", "false", Offer { retain: false, ..before }),
+            ("no.local", "false", Offer { no_local: false, ..before }),
             (
                 "wildcard.subscription.available",
                 "false",

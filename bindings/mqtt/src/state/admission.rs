@@ -127,6 +127,7 @@ pub const fn unavailable(reason: ReasonCode) -> Option<&'static str> {
         ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED => {
             Some("subscription identifiers are not available")
         }
+        ReasonCode::PROTOCOL_ERROR => Some("No Local is not available"),
         ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED => {
             Some("wildcard subscriptions are not available")
         }

@@ -47,6 +47,9 @@ pub struct Offer {
     pub wildcard_subscriptions: bool,
     /// Whether subscriptions may have identifiers.
     pub subscription_ids: bool,
+    /// Whether subscriptions can leave out what their own client publishes. Every server of MQTT
+    /// 5.0 has to: CONNACK cannot say otherwise.
+    pub no_local: bool,
     /// Whether subscriptions can be shared.
     pub shared_subscriptions: bool,
 }
@@ -64,6 +67,7 @@ impl Offer {
         retain: true,
         wildcard_subscriptions: true,
         subscription_ids: true,
+        no_local: true,
         shared_subscriptions: false,
     };
 
@@ -84,6 +88,9 @@ impl Offer {
         }
         if asked.id.is_some() && !self.subscription_ids {
             return Err(ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED);
+        }
+        if asked.no_local && !self.no_local {
+            return Err(ReasonCode::PROTOCOL_ERROR);
         }
         if asked.filter.contains(['+', '#']) && !self.wildcard_subscriptions {
             return Err(ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED);
@@ -173,6 +180,10 @@ mod tests {
         let offer = Offer { subscription_ids: false, ..all };
         let reason = ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
         assert_eq!(refused(offer, &identified), reason);
+        let no_local = Subscription { no_local: true, ..plain("a") };
+        assert_eq!(all.admit_subscription(&no_local), Ok(()));
+        let offer = Offer { no_local: false, ..all };
+        assert_eq!(refused(offer, &no_local), ReasonCode::PROTOCOL_ERROR);
         let offer = Offer { shared_subscriptions: false, ..all };
         let reason = ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
         assert_eq!(refused(offer, &plain("$share/g/a")), reason);

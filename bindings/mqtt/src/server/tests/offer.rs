@@ -17,6 +17,7 @@ const NOTHING: Offer = Offer {
     retain: false,
     wildcard_subscriptions: false,
     subscription_ids: false,
+    no_local: false,
     shared_subscriptions: false,
 };
 
@@ -65,6 +66,7 @@ fn a_5_0_client_that_uses_it_all_the_same_is_told_so_at_its_end() {
                 b"\x82\x09\x00\x01\x02\x0B\x09\x00\x01a\x00",
                 ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
             ),
+            (b"\x82\x07\x00\x01\x00\x00\x01a\x04", ReasonCode::PROTOCOL_ERROR),
             (
                 b"\x82\x10\x00\x01\x00\x00\x0A$share/g/x\x00",
                 ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
