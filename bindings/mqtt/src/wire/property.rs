@@ -219,6 +219,7 @@ impl<'a> Properties<'a> {
                 }
             }),
             id::MESSAGE_EXPIRY => Property::MessageExpiry(cursor.u32()?),
+            // [MQTT-3.3.2-19]
             id::CONTENT_TYPE => Property::ContentType(cursor.string()?),
             id::RESPONSE_TOPIC => Property::ResponseTopic(response_topic(cursor)?),
             id::CORRELATION_DATA => Property::CorrelationData(cursor.binary()?),
@@ -258,6 +259,7 @@ impl<'a> Properties<'a> {
                 _ => return Err(Malformed::protocol("Maximum QoS is neither 0 nor 1")),
             }),
             id::RETAIN_AVAILABLE => Property::RetainAvailable(bool(cursor)?),
+            // [MQTT-1.5.7-1]
             id::USER => {
                 let name = cursor.string()?;
                 Property::User(name, cursor.string()?)
@@ -286,8 +288,8 @@ fn bool(cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
     }
 }
 
-/// A Response Topic is a Topic Name without wildcards [MQTT-3.3.2-14], and not empty
-/// [MQTT-4.7.3-1]. It is not the topic of the packet, hence not 0x90.
+/// A Response Topic is a string [MQTT-3.3.2-13], a Topic Name without wildcards [MQTT-3.3.2-14],
+/// and not empty [MQTT-4.7.3-1]. It is not the topic of the packet, hence not 0x90.
 fn response_topic<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Malformed> {
     match cursor.topic() {
         Ok("") => Err(Malformed::protocol("Response Topic is empty")),

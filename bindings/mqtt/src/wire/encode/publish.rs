@@ -127,6 +127,8 @@ const fn topic<'a>(version: Version, publish: &Publish<'a>, extras: &PublishExtr
     }
 }
 
+/// The message's own are written as they came: [MQTT-3.3.2-4], [MQTT-3.3.2-15], [MQTT-3.3.2-16],
+/// [MQTT-3.3.2-17], [MQTT-3.3.2-20].
 fn write_properties(w: &mut Writer<'_>, publish: &Publish<'_>, extras: &PublishExtras<'_>) {
     let properties = &publish.properties;
     w.byte_property(id::PAYLOAD_FORMAT, properties.payload_format.map(|format| format as u8));
