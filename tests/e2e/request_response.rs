@@ -109,12 +109,14 @@ fn header<'a>(record: &'a Record, name: &str) -> Vec<&'a [u8]> {
 /// The program does what the headers say, and knows nothing of MQTT.
 fn a_kafka_program_answers_a_request(workers: usize) {
     kafka_only!();
-    let engine = engine(workers);
+    // Answers have a Kafka topic of their own, which the request has to name.
+    let setup = Setup::new(workers).with_topics(&["answers"]);
+    let engine = setup.with_route("answers/#", "\"@answers\"").start();
     let mut requester = Client::connect(engine.port, V5, "requester");
     requester.subscribe("answers/+/1", 1);
     requester.publish_with(&request("sum/now", "answers/requester/1", b"\x00\xff"));
     let asked = engine.records("messages", 1).remove(0);
-    assert_eq!(header(&asked, "zilla:reply-to"), [engine.topic("messages").as_bytes()]);
+    assert_eq!(header(&asked, "zilla:reply-to"), [engine.topic("answers").as_bytes()]);
     let filters = header(&asked, "zilla:reply-filter");
     assert_eq!(filters, [&b"answers"[..], b"requester", b"1"]);
     let mut headers: Vec<(&str, &[u8])> =
@@ -122,7 +124,7 @@ fn a_kafka_program_answers_a_request(workers: usize) {
     headers.push(("zilla:correlation-id", header(&asked, "zilla:correlation-id")[0]));
     headers.push(("zilla:qos", b"1"));
     let key = header(&asked, "zilla:reply-key")[0];
-    engine.topics.borrow_mut().produce("messages", Some(key), Some(b"4"), &headers);
+    engine.topics.borrow_mut().produce("answers", Some(key), Some(b"4"), &headers);
     let answered = requester.receive();
     assert_eq!((&*answered.topic, answered.text()), ("answers/requester/1", "4"));
     assert_eq!(bytes_of(&answered, CORRELATION_DATA), b"\x00\xff");

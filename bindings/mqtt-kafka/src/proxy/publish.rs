@@ -83,7 +83,11 @@ impl Hub {
         client_id: Option<&str>,
         completion: Option<Completion>,
     ) -> Result<(), Fault> {
-        let headers = PublishHeaders::new(publish, client_id, &destination.topic);
+        // Answers are awaited where their own topic leads, if it leads anywhere.
+        let response_topic = publish.properties.response_topic;
+        let answers = response_topic.and_then(|topic| self.destination(topic));
+        let reply_to = answers.as_ref().map_or(&destination.topic, |answers| &answers.topic);
+        let headers = PublishHeaders::new(publish, client_id, reply_to);
         let hash_key = destination.hash_key.as_deref();
         let message = message(publish, &destination.topic, hash_key, &headers);
         if !publish.retain {

@@ -14,8 +14,8 @@ pub struct PublishHeaders<'a> {
 }
 
 impl<'a> PublishHeaders<'a> {
-    /// The headers of `publish` by `client_id` (none for a will) into the Kafka topic `reply_to`,
-    /// where responses are expected.
+    /// The headers of `publish` by `client_id` (none for a will); responses are expected in the
+    /// Kafka topic `reply_to`.
     #[must_use]
     pub fn new(publish: &'a Publish<'a>, client_id: Option<&'a str>, reply_to: &'a str) -> Self {
         let expiry = publish.properties.message_expiry.map(u32::to_be_bytes);

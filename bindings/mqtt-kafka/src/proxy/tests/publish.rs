@@ -43,6 +43,32 @@ fn a_retained_publish_is_two_records_and_an_empty_one_clears() {
     });
 }
 
+/// Who does what the headers say must reach the client that waits for the answer.
+#[test]
+fn reply_to_is_where_the_response_topic_is_routed() {
+    on_worker(async {
+        let mut mapping = mapping(&[("ask/#", "questions"), ("answers/#", "answers")]);
+        mapping.routes.pop();
+        let world = World::with(mapping);
+        let mut client = world.open("c");
+        for response_topic in ["answers/c", "ask/c", "nowhere"] {
+            let properties = PublishProperties {
+                response_topic: Some(response_topic),
+                ..PublishProperties::default()
+            };
+            let request = Publish { properties, ..message("ask", "x", Qos::AtMostOnce) };
+            client.publish(&request).unwrap();
+        }
+        let stored = world.kafka.stored("questions");
+        let reply_to = stored.iter().map(|record| {
+            let header = record.headers.iter().find(|(name, _)| name == "zilla:reply-to");
+            String::from_utf8(header.unwrap().1.clone()).unwrap()
+        });
+        let reply_to: Vec<String> = reply_to.collect();
+        assert_eq!(reply_to, ["answers", "questions", "questions"]);
+    });
+}
+
 #[test]
 fn a_publish_with_a_ticket_is_answered_when_kafka_has_it() {
     on_worker(async {
