@@ -197,22 +197,28 @@ impl Run<'_> {
     }
 }
 
-/// How many of the steps go at once, with their answers: as far as only answers lie between that a
-/// server gives without its log. What comes of a SUBSCRIBE before its SUBACK, or of an identifier
-/// before its PUBACK, a client cannot know.
+/// How many of the steps go at once, with their answers: as far as only answers lie between that
+/// clients need not wait for. Whether an identifier is free, or a message retained, they cannot know
+/// before PUBACK.
 fn coalescible(steps: &[Step], name: char) -> usize {
     let mut taken = 0;
+    let mut is_decided = true;
     for step in steps {
         match &step.action {
-            Action::Send(other, _) if *other == name => {
-                if taken > 0 && needs_names(step) {
+            Action::Send(other, sent) if *other == name => {
+                // DISCONNECT does not wait for what is undecided.
+                let is_last = matches!(sent, Sent::Packet(packet) if packet.name == "DISCONNECT");
+                if taken > 0 && (needs_names(step) || is_last && !is_decided) {
                     break;
                 }
             }
             Action::Receive(other, packets) if *other == name => {
-                let is_at_once = |packet: &Packet| matches!(&*packet.name, "CONNACK" | "PINGRESP");
-                if !packets.iter().all(is_at_once) {
-                    break;
+                for packet in packets {
+                    match &*packet.name {
+                        "CONNACK" | "PINGRESP" => {}
+                        "SUBACK" | "UNSUBACK" => is_decided = false,
+                        _ => return taken,
+                    }
                 }
             }
             _ => break,

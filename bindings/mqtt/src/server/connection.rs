@@ -54,6 +54,8 @@ pub(super) enum Blocked {
     Exit,
     /// The client has as much unanswered as it may have.
     Unanswered,
+    /// They begin with a publish, and a SUBSCRIBE before it is undecided.
+    Subscribing,
     /// The client does not read its answers.
     Output,
     /// The client sends faster than it may.
@@ -212,6 +214,7 @@ impl Connection {
         let is_free = match self.blocked {
             Some(Blocked::Handshake) => true,
             Some(Blocked::Unanswered) => !self.is_unanswered_full(),
+            Some(Blocked::Subscribing) => !self.requests.is_subscribing(),
             Some(Blocked::Output) => !self.is_output_full(),
             // The exit wakes this task when it is ready.
             Some(Blocked::Exit) | None => false,
@@ -222,8 +225,10 @@ impl Connection {
             cx.waker().wake_by_ref();
         }
         // A client that does not read is not excused: what it accepts is heard instead.
-        let is_deaf =
-            matches!(self.blocked, Some(Blocked::Exit | Blocked::Unanswered | Blocked::Rate));
+        let is_deaf = matches!(
+            self.blocked,
+            Some(Blocked::Exit | Blocked::Unanswered | Blocked::Subscribing | Blocked::Rate)
+        );
         self.registration.is_paced.set(self.blocked == Some(Blocked::Rate));
         self.registration.is_deaf.set(is_deaf);
         Ok(())

@@ -15,6 +15,10 @@ impl Connection {
         cx: &mut Context<'_>,
         packet: &PublishPacket<'_>,
     ) -> Result<Result<(), Blocked>, End> {
+        if self.requests.is_subscribing() {
+            // A client that subscribes and then publishes expects its message back, SUBACK or not.
+            return Ok(Err(Blocked::Subscribing));
+        }
         packet.check_from_client()?;
         if let Err(closed) = self.terms.admit_publish(packet.qos, packet.retain) {
             return Err(End::violation(closed.reason, closed.detail));

@@ -62,6 +62,12 @@ impl Requests {
         self.pending.is_empty()
     }
 
+    /// Whether a SUBSCRIBE is outstanding.
+    #[must_use]
+    pub fn is_subscribing(&self) -> bool {
+        self.pending.iter().any(|pending| pending.kind == RequestKind::Subscribe)
+    }
+
     /// Whether a request with this packet identifier is outstanding.
     #[must_use]
     pub fn contains(&self, packet_id: u16) -> bool {

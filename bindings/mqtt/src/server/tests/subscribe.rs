@@ -73,6 +73,39 @@ fn deliveries_follow_the_suback_of_their_subscription() {
     });
 }
 
+#[test]
+fn a_publish_waits_for_the_subscribes_before_it() {
+    run(async {
+        let bench = Bench::new();
+        bench.exit().set(|script| script.answers = false);
+        let mut client = bench.client(Version::V311, "c").await;
+        // Two SUBSCRIBEs, an UNSUBSCRIBE, a ping, a PUBLISH, a ping.
+        client
+            .send(
+                b"\x82\x06\x00\x05\x00\x01t\x00\x82\x06\x00\x06\x00\x01u\x00\
+                  \xA2\x05\x00\x07\x00\x01v\xC0\x00\x30\x04\x00\x01tx\xC0\x00",
+            )
+            .await;
+        client.expect(&[0xD0, 0]).await;
+        client.expect_silence().await;
+        let asked = bench.exit().asked();
+        let [Asked::Subscribe { ticket: first, .. }, Asked::Subscribe { ticket: second, .. }, _] =
+            asked[..]
+        else {
+            panic!("{asked:?}");
+        };
+        let subscribed = |ticket| Event::Subscribed { ticket, reasons: Box::new([SUCCESS]) };
+        bench.exit().push(subscribed(first));
+        client.expect(&[0x90, 3, 0, 5, 0]).await;
+        client.expect_silence().await;
+        assert_eq!(bench.exit().asked(), []);
+        bench.exit().push(subscribed(second));
+        // The UNSUBSCRIBE is undecided still.
+        client.expect(&[0x90, 3, 0, 6, 0, 0xD0, 0]).await;
+        assert_eq!(bench.exit().tickets(), [0]);
+    });
+}
+
 /// [MQTT-3.14.4-3], [MQTT-3.1.2-8], [MQTT-3.1.2-10]
 #[test]
 fn disconnect_says_what_becomes_of_the_will() {
