@@ -221,7 +221,8 @@ impl Connection {
             // The next tick wakes it.
             Some(Blocked::Rate) => false,
         };
-        if is_free {
+        // While draining nothing is taken.
+        if is_free && !self.is_draining {
             cx.waker().wake_by_ref();
         }
         // A client that does not read is not excused: what it accepts is heard instead.

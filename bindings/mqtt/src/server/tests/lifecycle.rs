@@ -161,6 +161,32 @@ fn a_shutdown_does_not_wait_beyond_its_deadline() {
 }
 
 #[test]
+fn a_shutdown_waits_idly_and_leaves_what_was_not_taken() {
+    run(async {
+        let bench = Bench::new();
+        bench.exit().set(|script| script.answers = false);
+        let mut busy = bench.client(Version::V311, "busy").await;
+        // SUBSCRIBE, UNSUBSCRIBE, and a PUBLISH that waits for the former.
+        let requests = b"\x82\x06\x00\x05\x00\x01t\x00\xA2\x05\x00\x06\x00\x01u";
+        busy.send(&[&requests[..], b"\x30\x03\x00\x01t"].concat()).await;
+        let [Asked::Subscribe { ticket, .. }, Asked::Unsubscribe { ticket: last, .. }] =
+            bench.exit().asked()[..]
+        else {
+            panic!("both are undecided");
+        };
+        bench.server.retire_all(Retire { is_shutdown: true, deadline: None });
+        bench.exit().push(Event::Subscribed { ticket, reasons: Box::new([SUCCESS]) });
+        busy.expect(&[0x90, 3, 0, 5, 0]).await;
+        // Paused time goes on only while nobody works.
+        busy.expect_silence().await;
+        bench.exit().push(Event::Unsubscribed { ticket: last, reasons: Box::new([SUCCESS]) });
+        busy.expect(&[0xB0, 2, 0, 6]).await;
+        busy.expect_close().await;
+        assert!(bench.exit().tickets().is_empty());
+    });
+}
+
+#[test]
 fn a_removed_server_serves_its_clients_until_the_deadline() {
     run(async {
         let bench = Bench::new();
