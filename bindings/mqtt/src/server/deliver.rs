@@ -26,7 +26,7 @@ impl Connection {
             Qos::AtMostOnce => 0,
             _ => self.in_flight.begin(source, qos, delivery.retain),
         };
-        // [MQTT-3.3.1-3]: nothing is sent twice within a connection.
+        // [MQTT-3.3.1-3], [MQTT-4.3.2-2]: nothing is sent twice within a connection.
         let Err(skipped) = self.send(delivery, false, packet_id) else { return };
         self.count(&skipped);
         if qos != Qos::AtMostOnce {
@@ -66,7 +66,9 @@ impl Connection {
     /// Appends a PUBLISH to the out-buffer, if the client can take it.
     fn send(&mut self, delivery: &Delivery, dup: bool, packet_id: u16) -> Result<(), Skipped> {
         let message_expiry = delivery.messages.remaining_expiry(delivery.index);
-        if message_expiry == Some(0) {
+        // [MQTT-4.3.3-7]: a message of QoS 2 that was sent before goes on.
+        let can_expire = !(dup && delivery.qos == Qos::ExactlyOnce);
+        if message_expiry == Some(0) && can_expire {
             return Err(Skipped::Expired);
         }
         let version = self.terms.version;
