@@ -14,7 +14,7 @@ const PUBLISHED: usize = 64;
 
 impl Member {
     /// Moves answers, then messages, to `out`. Answers do not wait for the client's Receive
-    /// Maximum [MQTT-3.3.4-10].
+    /// Maximum [MQTT-3.3.4-10], [MQTT-4.9.0-3].
     pub(super) fn poll_events(
         &self,
         cx: &mut Context<'_>,

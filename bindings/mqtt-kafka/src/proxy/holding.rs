@@ -79,6 +79,7 @@ impl Member {
         if old.is_none() && state.held.len() >= self.most_subscriptions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
+        // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
         let sends_retained = match wanted.handling {
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => old.is_none(),
@@ -135,7 +136,8 @@ impl Member {
     }
 
     /// Ends the subscription to exactly this filter [MQTT-3.10.4-1]; messages that wait for it
-    /// alone are dropped.
+    /// alone are dropped [MQTT-3.10.4-2]. Those that were sent are the connection's to complete
+    /// [MQTT-3.10.4-3].
     pub(super) fn give_up(&self, filter: &str) -> ReasonCode {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;

@@ -104,7 +104,7 @@ impl Member {
 
 impl State {
     /// Retained messages go out with RETAIN 1, whatever Retain As Published says: they are the
-    /// answer to a SUBSCRIBE (MQTT 5.0 section 3.3.1.3).
+    /// answer to a SUBSCRIBE (MQTT 5.0 section 3.3.1.3; [MQTT-3.3.1-8] of 3.1.1).
     fn push_retained(&mut self, hub: &Hub, interest: &Interest, views: Vec<View>) {
         if views.is_empty() {
             return;

@@ -18,7 +18,8 @@ pub struct Options {
     pub qos: Qos,
     /// Whether the session's own messages are left out.
     pub no_local: bool,
-    /// Whether live messages keep the RETAIN flag that they were published with.
+    /// Whether live messages keep the RETAIN flag that they were published with; else it is 0
+    /// [MQTT-3.3.1-12].
     pub retain_as_published: bool,
     /// The Subscription Identifier.
     pub id: Option<u32>,
@@ -102,7 +103,7 @@ impl Interest {
 }
 
 /// All subscriptions of one session that match a topic: one copy goes to the session, with the
-/// highest QoS [MQTT-3.3.4-2] and all identifiers [MQTT-3.3.4-4].
+/// highest QoS [MQTT-3.3.4-2] and all identifiers [MQTT-3.3.4-3], [MQTT-3.3.4-4].
 #[derive(Debug)]
 pub struct Match {
     /// The session.
@@ -189,7 +190,8 @@ impl Subscriptions {
         }
     }
 
-    /// What matches `topic`, by session in ascending order.
+    /// What matches `topic`, by session in ascending order: all of it [MQTT-4.5.0-1], and nothing
+    /// else [MQTT-3.3.2-3].
     pub fn matches(&mut self, topic: &str) -> Rc<[Match]> {
         if let Some(known) = self.memo.get(topic) {
             return Rc::clone(known);

@@ -3,9 +3,11 @@
 use kafka_plane::DraftHeaders;
 use mqtt_plane::{PayloadFormat, Publish, Qos};
 
-/// The headers of a publish, in the order of the format: `zilla:filter` a level, `zilla:local`,
-/// `zilla:expiry`, `zilla:content-type`, `zilla:format`, `zilla:reply-to`, `zilla:reply-key`,
-/// `zilla:reply-filter` a level, `zilla:correlation-id`, user properties, `zilla:qos`.
+/// The headers of a publish, which carry on what subscribers are to have of it [MQTT-3.3.2-4],
+/// [MQTT-3.3.2-15] to [MQTT-3.3.2-17], [MQTT-3.3.2-20]. In the order of the format: `zilla:filter`
+/// a level, `zilla:local`, `zilla:expiry`, `zilla:content-type`, `zilla:format`, `zilla:reply-to`,
+/// `zilla:reply-key`, `zilla:reply-filter` a level, `zilla:correlation-id`, user properties,
+/// `zilla:qos`.
 pub struct PublishHeaders<'a> {
     publish: &'a Publish<'a>,
     client_id: Option<&'a str>,

@@ -7,7 +7,7 @@ pub enum TopicError {
     Empty,
     /// U+0000 in it [MQTT-4.7.3-2].
     Null,
-    /// `+` or `#` in a topic name [MQTT-3.3.2-2].
+    /// `+` or `#` in a topic name [MQTT-3.3.2-2], [MQTT-4.7.0-1].
     Wildcard,
 }
 
@@ -69,7 +69,8 @@ pub fn levels(topic: &str) -> std::str::Split<'_, char> {
 }
 
 /// Whether a topic filter matches a topic name: `#` matches its parent level too
-/// (section 4.7.1.2), and a wildcard in the first level matches no `$` topic [MQTT-4.7.2-1].
+/// (section 4.7.1.2), and a wildcard in the first level matches no `$` topic [MQTT-4.7.2-1]. Levels
+/// are compared byte by byte, without normalisation [MQTT-4.7.3-4].
 #[must_use]
 pub fn filter_matches(filter: &str, topic: &str) -> bool {
     let mut filters = filter.split('/');

@@ -121,7 +121,7 @@ pub struct Will {
     pub payload: Box<[u8]>,
     /// Will QoS.
     pub qos: Qos,
-    /// Will Retain.
+    /// Will Retain: the RETAIN flag of the message [MQTT-3.1.2-14], [MQTT-3.1.2-15].
     pub retain: bool,
     /// Will Delay Interval, seconds.
     pub delay: u32,
@@ -135,7 +135,7 @@ pub struct Will {
     pub response_topic: Option<Box<str>>,
     /// Correlation Data.
     pub correlation_data: Option<Box<[u8]>>,
-    /// User Property, in order.
+    /// User Property, in order [MQTT-3.1.3-10].
     pub user: Vec<(String, String)>,
 }
 

@@ -21,7 +21,8 @@ pub type Ticket = u32;
 
 /// What a CONNECT asks of the exit.
 pub struct SessionBegin<'a> {
-    /// The client identifier, assigned or chosen, as it appears in records.
+    /// The client identifier, assigned or chosen, as it appears in records: it names the session
+    /// [MQTT-3.1.3-2].
     pub client_id: &'a Rc<str>,
     /// The protocol version of the connection.
     pub version: Version,
@@ -31,8 +32,9 @@ pub struct SessionBegin<'a> {
     pub session_expiry: u32,
     /// How many subscriptions the session may have; more are refused with 0x97.
     pub most_subscriptions: u32,
-    /// The Will Message, which the exit publishes unless the session closes with
-    /// [`Cause::Normal`] or [`Cause::Secondary`].
+    /// The Will Message, which the exit holds with the session [MQTT-3.1.2-7] and publishes unless
+    /// the session closes with [`Cause::Normal`] or [`Cause::Secondary`]; either way it is over
+    /// then [MQTT-3.1.2-10].
     pub will: Option<Will>,
 }
 
@@ -66,8 +68,8 @@ pub trait MqttExit {
     fn limits(&self) -> Limits;
 
     /// Opens a session. Called once for each admitted CONNECT, before CONNACK. With Clean Start a
-    /// session that is kept for the client ends first [MQTT-3.1.2-4]; without, it goes on
-    /// [MQTT-3.1.2-5].
+    /// session that is kept for the client ends first [MQTT-3.1.2-4], [MQTT-3.1.4-4]; without, it
+    /// goes on [MQTT-3.1.2-5], and where there is none one begins [MQTT-3.1.2-6].
     ///
     /// # Errors
     /// Where the exit cannot serve at present, with the code for CONNACK.
@@ -204,7 +206,8 @@ pub enum Cause {
     Secondary,
 }
 
-/// One client's session on an exit. Owned by the task that owns the connection.
+/// One client's session on an exit. Owned by the task that owns the connection, and not discarded
+/// before that has ended [MQTT-4.1.0-1].
 ///
 /// A reload reaches a session through the exit that it was opened on: the exit moves it to the new
 /// configuration, or ends it by an error from [`Session::poll_events`].

@@ -36,7 +36,8 @@ impl Connection {
         self.answer(AckKind::Pubrel, ack.packet_id, reason);
     }
 
-    /// [MQTT-4.3.3-11]: PUBCOMP with the identifier of the PUBREL.
+    /// [MQTT-4.3.3-11]: PUBCOMP with the identifier of the PUBREL, whether the message has expired
+    /// or not [MQTT-4.3.3-13].
     pub(super) fn take_pubrel(&mut self, ack: &Ack<'_>) {
         let reason = if self.acks.release(ack.packet_id) {
             ReasonCode::SUCCESS

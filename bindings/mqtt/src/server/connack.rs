@@ -11,7 +11,8 @@ use super::node::Server;
 use crate::state::Terms;
 use crate::wire::{Connack, ConnackProperties, Connect, TooLong, encode_connack};
 
-/// [MQTT-3.1.4-5]
+/// The answer to CONNECT [MQTT-3.1.4-5]: the first that the client receives [MQTT-3.2.0-1], and
+/// once [MQTT-3.2.0-2].
 pub(super) fn write_connack(
     out: &mut Vec<u8>,
     connect: &Connect<'_>,
@@ -51,7 +52,9 @@ pub(super) fn write_connack(
     encode_connack(out, terms.version, &connack)
 }
 
-/// Ends a connection before its session, with an answer where there is one to give.
+/// Ends a connection before its session, with a CONNACK where there is one to give, and never a
+/// DISCONNECT [MQTT-3.14.0-1]. Then it is closed [MQTT-3.2.2-7], [MQTT-4.13.2-1]; what the client
+/// has sent behind CONNECT is not looked at [MQTT-3.1.4-6].
 pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, refused: &Refused) {
     server.counters.connections_refused.increment();
     let (detail, reason) = match refused {
@@ -77,8 +80,9 @@ pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, r
     }
     let mut answer = server.cx.pool().take();
     if let Refused::Told { version, limit, closed } = refused {
-        // [MQTT-3.2.2-19]: the Reason String only where it fits, and no User Property
-        // [MQTT-3.2.2-20]. Where 3.1.1 cannot say it, nothing is said [MQTT-3.1.4-2].
+        // [MQTT-3.2.2-19]: the Reason String only where it fits. Where 3.1.1 cannot say it, nothing
+        // is said [MQTT-3.1.4-2]; [MQTT-3.2.2-6] of 3.1.1. User properties it has none
+        // [MQTT-3.2.2-20].
         for reason_string in [Some(closed.detail), None] {
             let mut connack = Connack::refusal(closed.reason);
             connack.properties.reason_string = reason_string;

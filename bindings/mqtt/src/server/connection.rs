@@ -281,7 +281,8 @@ impl Connection {
         }
     }
 
-    /// Appends the DISCONNECT that says why. 3.1.1 has none from a server.
+    /// Appends the DISCONNECT that says why, without user properties [MQTT-3.14.2-4]. 3.1.1 has
+    /// none from a server.
     fn write_disconnect(&mut self, closed: &Closed) {
         if self.terms.version == Version::V311 {
             return;
@@ -302,7 +303,8 @@ impl Connection {
         }
     }
 
-    /// Sends what is left, DISCONNECT last [MQTT-3.14.4-1], and closes [MQTT-3.14.4-2].
+    /// Sends what is left, DISCONNECT last [MQTT-3.14.4-1], and closes [MQTT-3.14.4-2],
+    /// [MQTT-4.13.2-1].
     async fn say_farewell(self) {
         let Self { io, outbound, written, server, registration, .. } = self;
         let bytes = outbound.as_ref().map_or(&[][..], |out| &out[written..]);

@@ -133,13 +133,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Acknowledges publishes, in order of receipt [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+    /// Acknowledges publishes that the exit is responsible for now [MQTT-4.3.2-4], [MQTT-4.3.3-8],
+    /// in order of receipt [MQTT-4.6.0-2], [MQTT-4.6.0-3].
     pub(super) fn write_acks(&mut self) -> Result<(), End> {
         let version = self.terms.version;
         while let Some(reason) = self.acks.answer() {
             if version == Version::V311 && reason.is_error() && !is_final(reason) {
                 // 3.1.1 cannot say no. Without its acknowledgement the client keeps the message,
-                // and sends it again when it has connected again.
+                // and sends it again when it has connected again: [MQTT-4.8.0-2] of 3.1.1.
                 let detail = "a publish failed, and 3.1.1 has no other way to say so";
                 return Err(End::Server(By::Exit, Closed { reason, detail }));
             }
@@ -156,7 +157,7 @@ const RECEIVE_MAXIMUM_EXCEEDED: End = End::violation(
     "more uncompleted publishes than the Receive Maximum",
 );
 
-/// The packet that acknowledges a PUBLISH (section 3.3.4).
+/// The packet that acknowledges a PUBLISH [MQTT-3.3.4-1].
 const fn ack_kind(qos: Qos) -> AckKind {
     match qos {
         Qos::AtMostOnce | Qos::AtLeastOnce => AckKind::Puback,
@@ -164,7 +165,8 @@ const fn ack_kind(qos: Qos) -> AckKind {
     }
 }
 
-/// Whether sending the message again would be refused again.
+/// Whether sending the message again would be refused again. Then 3.1.1 acknowledges it all the
+/// same: [MQTT-3.3.5-2] of 3.1.1.
 const fn is_final(reason: ReasonCode) -> bool {
     matches!(
         reason,

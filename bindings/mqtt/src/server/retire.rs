@@ -14,8 +14,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// Ticks of one and a half seconds.
 const TICKS: u32 = 6;
 
-/// Ticks of silence that a keep alive of `seconds` allows: one and a half times as long, and the
-/// tick that has begun when the silence does. 0 for none.
+/// Ticks of silence that a keep alive of `seconds` allows: one and a half times as long
+/// [MQTT-3.1.2-22], and the tick that has begun when the silence does. 0 for none.
 pub(super) fn patience(seconds: u16) -> u32 {
     if seconds == 0 { 0 } else { u32::from(seconds) * TICKS + 1 }
 }

@@ -71,7 +71,8 @@ impl Connection {
         self.terms.admit_subscription(subscription, route)
     }
 
-    /// [MQTT-3.10.4-4]. All exits are asked: a reload may have moved the route of a filter since.
+    /// One answer, whatever the filters [MQTT-3.10.4-4] to [MQTT-3.10.4-6]. All exits are asked: a
+    /// reload may have moved the route of a filter since.
     pub(super) fn take_unsubscribe(
         &mut self,
         packet: &Unsubscribe<'_>,

@@ -9,7 +9,7 @@ pub struct Bounds {
     /// The largest packet that a client may send, bytes, where the exits take it: Maximum Packet
     /// Size.
     pub packet_size: u32,
-    /// The longest client identifier, bytes.
+    /// The longest client identifier, bytes: below 23 only where the file says so [MQTT-3.1.3-5].
     pub client_id_length: u16,
     /// The longest topic name or filter, bytes.
     pub topic_length: u16,

@@ -48,9 +48,10 @@ pub enum Dropped {
 enum Phase {
     /// An earlier connection sent it; this one has not yet.
     Resumed,
-    /// PUBLISH is sent.
+    /// PUBLISH is sent, and unacknowledged until PUBACK [MQTT-4.3.2-3] or PUBREC [MQTT-4.3.3-3].
     Sent,
-    /// PUBREC has come, and PUBREL is sent.
+    /// PUBREC has come, and PUBREL is sent, unacknowledged until PUBCOMP [MQTT-4.3.3-5]. PUBLISH is
+    /// not sent again [MQTT-4.3.3-6].
     Received,
 }
 
@@ -91,7 +92,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Nothing in flight, and the Receive Maximum of the client [MQTT-3.3.4-9].
+    /// Nothing in flight, and the Receive Maximum of the client [MQTT-3.3.4-9], [MQTT-4.9.0-1].
     #[must_use]
     pub const fn new(receive_maximum: u16) -> Self {
         Self { ring: VecDeque::new(), first: 1, limit: receive_maximum, counted: 0, turn: 0 }
@@ -124,7 +125,7 @@ impl InFlight {
         }
     }
 
-    /// How many more deliveries may be started, or sent again.
+    /// How many more deliveries may be started, or sent again [MQTT-4.9.0-2].
     #[must_use]
     pub fn room(&self) -> u16 {
         let unused = u16::try_from(CIRCLE.saturating_sub(self.ring.len())).unwrap_or(u16::MAX);
@@ -137,8 +138,8 @@ impl InFlight {
         self.ring.is_empty()
     }
 
-    /// Begins a delivery; returns its packet identifier, which is unused [MQTT-2.2.1-4]. There
-    /// must be room.
+    /// Begins a delivery; returns its packet identifier, which is unused [MQTT-2.2.1-4],
+    /// [MQTT-4.3.2-1], [MQTT-4.3.3-1]. There must be room.
     pub fn begin(&mut self, source: Source, qos: Qos, retain: bool) -> u16 {
         let id = step(self.first, self.ring.len());
         let entry = Entry {
@@ -256,7 +257,7 @@ impl InFlight {
             };
             open.push((is_received, self.turn.wrapping_sub(entry.turn), delivery));
         }
-        // The oldest turn lies furthest back.
+        // The oldest turn lies furthest back: it is sent again first [MQTT-4.6.0-1].
         open.sort_by_key(|(is_received, age, _)| (*is_received, std::cmp::Reverse(*age)));
         open.into_iter().map(|(_, _, delivery)| delivery).collect()
     }

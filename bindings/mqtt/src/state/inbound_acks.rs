@@ -62,7 +62,7 @@ pub enum InUse {
 /// A publish to acknowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// Its packet identifier.
+    /// Its packet identifier [MQTT-2.2.1-5].
     pub packet_id: u16,
     /// 1: PUBACK; 2: PUBREC.
     pub qos: Qos,
@@ -170,8 +170,9 @@ impl InboundAcks {
         self.entries.front()?.reason
     }
 
-    /// Acknowledges the next publish, if its answer is there. In 5.0 a refusal frees the packet
-    /// identifier; 3.1.1 cannot refuse, and its client releases it as any other.
+    /// Acknowledges the next publish, if its answer is there: PUBACK frees the packet identifier
+    /// [MQTT-4.3.2-5]. In 5.0 a refusal does, too [MQTT-4.3.3-9]; 3.1.1 cannot refuse, and its
+    /// client releases it as any other.
     pub fn acknowledge(&mut self, version: Version) -> Option<Acknowledgement> {
         let reason = self.answer()?;
         let Entry { packet_id, qos, is_repeat, .. } = self.entries.pop_front()?;
@@ -187,7 +188,8 @@ impl InboundAcks {
         Some(Acknowledgement { packet_id, qos, reason })
     }
 
-    /// PUBREL: the client has released a packet identifier. `false` where it was not received.
+    /// PUBREL: the client has released a packet identifier, which is free from PUBCOMP on
+    /// [MQTT-4.3.3-12]. `false` where it was not received.
     #[must_use]
     pub fn release(&mut self, packet_id: u16) -> bool {
         let Some(received) = &mut self.received else { return false };

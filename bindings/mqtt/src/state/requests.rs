@@ -19,7 +19,7 @@ pub enum RequestKind {
 pub struct Answer {
     /// Which packet is answered.
     pub kind: RequestKind,
-    /// Its packet identifier.
+    /// Its packet identifier [MQTT-2.2.1-6], [MQTT-3.8.4-2].
     pub packet_id: u16,
     /// The codes.
     pub reasons: Vec<ReasonCode>,

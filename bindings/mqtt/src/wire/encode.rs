@@ -116,7 +116,9 @@ pub fn encode(out: &mut Vec<u8>, version: Version, packet: &Packet<'_>) -> Resul
 }
 
 /// Appends an acknowledgement without properties: 4 bytes, or 5 with a reason other than success.
-/// 3.1.1 has no reason codes: there a refusal acknowledges all the same.
+/// That is never what makes it too large: [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
+/// [MQTT-3.5.2-3], [MQTT-3.6.2-2], [MQTT-3.6.2-3], [MQTT-3.7.2-2], [MQTT-3.7.2-3]. 3.1.1 has no
+/// reason codes: there a refusal acknowledges all the same.
 #[inline]
 pub fn encode_ack(
     out: &mut Vec<u8>,

@@ -186,6 +186,7 @@ pub(super) fn decode<'a>(
     mut cursor: Cursor<'a>,
 ) -> Result<PublishPacket<'a>, Malformed> {
     let qos = Qos::from_bits(first >> 1 & 0b11).ok_or(Malformed::packet("PUBLISH with QoS 3"))?;
+    // [MQTT-3.3.2-1]
     let topic = cursor.topic()?;
     let packet_id = if qos == Qos::AtMostOnce { 0 } else { cursor.packet_id()? };
     let mut publish = PublishPacket {

@@ -166,6 +166,7 @@ fn publishes_beyond_what_connack_said_end_the_connection() {
     });
 }
 
+/// [MQTT-3.3.5-2], [MQTT-4.8.0-2] of 3.1.1
 #[test]
 fn a_publish_that_the_exit_refuses_is_answered_and_counted() {
     run(async {

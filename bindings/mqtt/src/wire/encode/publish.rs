@@ -114,7 +114,7 @@ pub fn set_publish_flags(frame: &mut [u8], dup: bool, qos: Qos, retain: bool) {
     frame[0] = first(dup, qos, retain);
 }
 
-/// The first byte; DUP is 0 with QoS 0 [MQTT-3.3.1-2].
+/// The first byte; DUP is 0 with QoS 0 [MQTT-3.3.1-2], [MQTT-4.3.1-1].
 const fn first(dup: bool, qos: Qos, retain: bool) -> u8 {
     let dup = dup && !matches!(qos, Qos::AtMostOnce);
     (PacketType::Publish as u8) << 4 | (dup as u8) << 3 | (qos as u8) << 1 | retain as u8

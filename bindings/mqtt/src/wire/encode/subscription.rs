@@ -29,8 +29,8 @@ pub fn encode_subscribe(
     })
 }
 
-/// Appends a SUBACK without properties; one reason a filter, in order [MQTT-3.9.3-1]. To 3.1.1 all
-/// failures are 0x80.
+/// Appends a SUBACK without properties [MQTT-3.9.2-1], [MQTT-3.9.2-2]; one reason a filter, in
+/// order [MQTT-3.9.3-1]. To 3.1.1 all failures are 0x80.
 ///
 /// # Errors
 /// [`TooLong`].
@@ -61,8 +61,8 @@ pub fn encode_unsubscribe(
     })
 }
 
-/// Appends an UNSUBACK without properties; one reason a filter, in order [MQTT-3.11.3-1]. 3.1.1
-/// has no reasons in it.
+/// Appends an UNSUBACK without properties [MQTT-3.11.2-1], [MQTT-3.11.2-2]; one reason a filter, in
+/// order [MQTT-3.11.3-1]. 3.1.1 has no reasons in it.
 ///
 /// # Errors
 /// [`TooLong`].
