@@ -24,7 +24,9 @@ static CATALOG: Catalog = Catalog {
         &kafka::CACHE_SERVER_KIND,
         &kafka::CLIENT_KIND,
     ],
+    origins: &[],
     settings: &[],
+    properties: &[],
     actions: "{}",
 };
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::compose(&CATALOG.fragments()));
