@@ -56,6 +56,22 @@ impl<K: Hash + Eq, V: Clone + PartialEq> Directory<K, V> {
         owns
     }
 
+    /// Hands `key` from its present owner to another, if `from` still owns it.
+    pub fn pass<Q>(&self, key: &Q, from: &V, to: V) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let mut shard = self.shard(key).lock();
+        match shard.get_mut(key) {
+            Some(owner) if *owner == *from => {
+                *owner = to;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The owner of `key`.
     pub fn owner<Q>(&self, key: &Q) -> Option<V>
     where
@@ -71,13 +87,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_present_owner_releases() {
+    fn only_the_present_owner_releases_or_passes_on() {
         let directory = Directory::new();
         assert_eq!(directory.claim("a", 1), None);
         assert_eq!(directory.claim("a", 2), Some(1));
         assert!(!directory.release("a", &1));
         assert_eq!(directory.owner("a"), Some(2));
-        assert!(directory.release("a", &2));
+        assert!(!directory.pass("a", &1, 3) && !directory.pass("b", &1, 3));
+        assert!(directory.pass("a", &2, 3));
+        assert!(!directory.release("a", &2));
+        assert!(directory.release("a", &3));
         assert_eq!(directory.owner("a"), None);
     }
 }
