@@ -8,6 +8,7 @@ mod connection;
 mod counters;
 mod deliver;
 mod gate;
+mod handover;
 mod inbound;
 mod linger;
 mod node;

@@ -67,6 +67,15 @@ pub trait MqttExit {
     /// The bounds in force. Called at CONNECT.
     fn limits(&self) -> Limits;
 
+    /// Whether a session can be opened at present. Asked at CONNECT before any exit opens one, so
+    /// that a session goes on on all exits or on none.
+    ///
+    /// # Errors
+    /// Where the exit cannot serve at present, with the code for CONNACK.
+    fn admit(&self) -> Result<(), Closed> {
+        Ok(())
+    }
+
     /// Opens a session. Called once for each admitted CONNECT, before CONNACK. With Clean Start a
     /// session that is kept for the client ends first [MQTT-3.1.2-4], [MQTT-3.1.4-4]; without, it
     /// goes on [MQTT-3.1.2-5], and where there is none one begins [MQTT-3.1.2-6].

@@ -194,7 +194,7 @@ async fn open(
     }
     let is_takeover = server.lasting.clients.owner(&client_id).is_some();
     let (admission, address) = gate.admit(bounds, peer, is_takeover).map_err(refused)?;
-    server.claim(&client_id, registration).await;
+    let claimed = server.claim(&client_id, connect.clean_start, registration).await;
     match registration.ordered() {
         None => {}
         Some(Order::TakenOver) => {
@@ -205,15 +205,22 @@ async fn open(
             return Err(refused(Closed { reason: ReasonCode::SERVER_UNAVAILABLE, detail }));
         }
     }
+    claimed.map_err(refused)?;
     let mut sessions = Sessions::new(
         Rc::clone(&client_id),
         terms.version,
         connect.clean_start,
         terms.session_expiry,
     );
+    // An earlier connection may have come to use more exits than these.
+    let kept = (0..table.exits.len()).filter(|exit| table.exits[*exit].1.get().keeps(&client_id));
+    let exits: Vec<usize> = [session.exit].into_iter().chain(will_exit).chain(kept).collect();
+    for exit in &exits {
+        table.exits[*exit].1.get().admit().map_err(refused)?;
+    }
     // The will goes to the exit that takes its topic; mostly there is only one.
     let mut will = connect.will.map(|will| will.to_will());
-    for exit in [Some(session.exit), will_exit].into_iter().flatten() {
+    for exit in exits {
         let will = will.take_if(|_| will_exit == Some(exit));
         if let Err(closed) = sessions.open(&table, exit, will) {
             // Those that were opened have not begun for the client.
@@ -221,6 +228,7 @@ async fn open(
             return Err(refused(closed));
         }
     }
+    sessions.begun();
     if sessions.is_resumed() {
         outbound.clear();
         // It fits as well as the one before did.

@@ -9,7 +9,7 @@ use mqtt_plane::{Cause, Closed, OpenDelivery, ReasonCode, Version};
 
 use super::connect::Opened;
 use super::gate::Admission;
-use super::linger;
+use super::handover::Rest;
 use super::node::{Server, Table};
 use super::rare::Rare;
 use super::registry::{Order, Registration};
@@ -20,7 +20,11 @@ use crate::wire::{AckKind, Disconnect, encode_ack, encode_disconnect};
 /// Why a connection ends.
 pub(super) enum End {
     /// The client has sent DISCONNECT.
-    Client(Cause),
+    Client {
+        cause: Cause,
+        /// A Session Expiry Interval that takes the place of CONNECT's, seconds.
+        session_expiry: Option<u32>,
+    },
     /// The stream has ended or failed.
     Lost,
     /// This side ends it.
@@ -141,28 +145,37 @@ impl Connection {
 
     /// Serves the client until the connection ends.
     pub(super) async fn run(mut self: Box<Self>) -> Ended {
-        let has_last_words = poll_fn(|cx| match self.turn(cx) {
+        let rest = poll_fn(|cx| match self.turn(cx) {
             Ok(()) => Poll::Pending,
             Err(end) => Poll::Ready(self.end(&end)),
         })
         .await;
-        if has_last_words {
+        if rest.has_last_words || rest.undecided.is_some() {
             // Boxed, since only few connections come here.
-            Box::pin(self.say_farewell()).await;
+            Box::pin(self.finish(rest)).await;
         }
         Ended::Closed
     }
 
-    /// Ends the session; whether there is something left to send.
-    fn end(&mut self, end: &End) -> bool {
+    /// Ends the session; what is left to do.
+    fn end(&mut self, end: &End) -> Rest {
         self.inbound = None;
-        self.end_session(end);
-        match end {
-            End::Server(..) => true,
-            // What the client is told of packets before its DISCONNECT still goes out.
-            End::Client(_) => self.outbound.is_some(),
-            End::Lost => false,
+        self.report(end);
+        self.admission = None;
+        if let Some(rare) = &mut self.rare {
+            rare.address = None;
         }
+        let undecided = self.leave(self.leaving(end));
+        let has_last_words = match end {
+            End::Server(_, closed) => {
+                self.write_disconnect(closed);
+                true
+            }
+            // What the client is told of packets before its DISCONNECT still goes out.
+            End::Client { .. } => self.outbound.is_some(),
+            End::Lost => false,
+        };
+        Rest { has_last_words, undecided }
     }
 
     /// One wake: take what came, fetch what there is, write once.
@@ -243,17 +256,14 @@ impl Connection {
         is_publishing_full || self.requests.is_full()
     }
 
-    /// Ends the sessions, so that a connection which waits for that can go on.
-    fn end_session(&mut self, end: &End) {
+    /// Tells and counts how the connection ends.
+    fn report(&self, end: &End) {
         let counters = &self.server.counters;
         let client_id = &*self.sessions.client_id;
         let binding = &self.server.name;
-        let cause = match end {
-            End::Client(cause) => *cause,
-            End::Lost | End::Server(..) => Cause::Abnormal,
-        };
         match end {
-            End::Client(_) | End::Lost => {
+            End::Client { .. } | End::Lost => {
+                let cause = self.leaving(end).cause;
                 tracing::debug!(event = "mqtt.session.closed", %binding, client_id, ?cause);
             }
             End::Server(by, Closed { reason, detail }) => {
@@ -269,15 +279,6 @@ impl Connection {
                 }
                 tracing::info!(event = "mqtt.session.ended", %binding, client_id, %reason, detail);
             }
-        }
-        self.sessions.close(cause, |_| None);
-        self.registration.release();
-        self.admission = None;
-        if let Some(rare) = &mut self.rare {
-            rare.address = None;
-        }
-        if let End::Server(_, closed) = end {
-            self.write_disconnect(closed);
         }
     }
 
@@ -301,15 +302,6 @@ impl Connection {
             }
             out.truncate(start);
         }
-    }
-
-    /// Sends what is left, DISCONNECT last [MQTT-3.14.4-1], and closes [MQTT-3.14.4-2],
-    /// [MQTT-4.13.2-1].
-    async fn say_farewell(self) {
-        let Self { io, outbound, written, server, registration, .. } = self;
-        let bytes = outbound.as_ref().map_or(&[][..], |out| &out[written..]);
-        linger::close(io, bytes, server.cx.pool()).await;
-        drop(registration);
     }
 }
 

@@ -56,6 +56,6 @@ counters! {
     deliveries_skipped_expired,
     /// Acknowledgements of clients with a packet identifier that is not in flight.
     acknowledgements_unknown,
-    /// Takeovers that did not wait for the older connection to end.
-    takeovers_not_awaited,
+    /// Connections refused because the session of an older one of their client had not ended.
+    takeovers_refused,
 }

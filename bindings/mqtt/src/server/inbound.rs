@@ -179,9 +179,10 @@ impl Connection {
             return End::violation(ReasonCode::PROTOCOL_ERROR, detail);
         }
         // [MQTT-3.14.4-3]; with any other code the will is published, 0x04 among them.
-        End::Client(match packet.reason {
+        let cause = match packet.reason {
             ReasonCode::SUCCESS => Cause::Normal,
             _ => Cause::Abnormal,
-        })
+        };
+        End::Client { cause, session_expiry: packet.session_expiry }
     }
 }

@@ -56,9 +56,13 @@ impl Connection {
                     in_flight: self.in_flight.room(),
                 };
                 let polled = self.sessions.session(slot).poll_events(cx, appetite, events);
+                let mut taken = Ok(());
                 for event in events.drain(..) {
-                    self.take_event(slot, event)?;
+                    // What comes behind one that ends the connection is in flight all the same: the
+                    // session has handed it out.
+                    taken = taken.and(self.take_event(slot, event));
                 }
+                taken?;
                 match polled {
                     Poll::Pending => break,
                     Poll::Ready(Ok(())) => {}

@@ -30,8 +30,13 @@ pub(super) struct Handle {
     pub(super) token: u64,
     order: Cell<Option<Order>>,
     waker: RefCell<Option<Waker>>,
-    /// Whether the connection that this one took its client id from has ended.
-    pub(super) is_released: Cell<bool>,
+    /// The connection that this one took its client id from, until its session has ended.
+    pub(super) waits_for: Cell<Option<Owner>>,
+    /// Whether this connection begins with a clean session, so that nothing of an earlier one is
+    /// needed.
+    pub(super) is_clean: Cell<bool>,
+    /// Whether a newer connection of the client does: nothing of this one is kept.
+    pub(super) is_discarded: Cell<bool>,
     /// The tick at which the client was heard last.
     pub(super) heard: Cell<u32>,
     /// Ticks of silence after which the connection ends; 0: never.
@@ -130,7 +135,9 @@ impl Registration {
             token,
             order: Cell::new(None),
             waker: RefCell::default(),
-            is_released: Cell::new(false),
+            waits_for: Cell::default(),
+            is_clean: Cell::new(false),
+            is_discarded: Cell::new(false),
             heard: Cell::new(server.tick()),
             patience: Cell::new(0),
             is_deaf: Cell::new(false),
@@ -153,13 +160,19 @@ impl Registration {
         *self.claimed.borrow_mut() = Some(client_id);
     }
 
-    /// Gives the client id back and tells who waits that the session has ended.
+    /// Gives the client id back and tells who waits that the session has ended, or which one is
+    /// still to end.
     pub(super) fn release(&self) {
-        if let Some(client_id) = self.claimed.take() {
-            self.server.lasting.clients.release(&client_id, &self.owner());
+        let (me, still) = (self.owner(), self.waits_for.take());
+        if let Some(client_id) = self.claimed.take()
+            && let Some(newer) = self.server.lasting.clients.release(&client_id, me, still)
+            && still.is_some()
+        {
+            // Whether it waits for this connection by now or not: it is to wait for the other.
+            self.server.tell_released(newer, me, still);
         }
         for waiter in self.waiters.take() {
-            self.server.tell_released(waiter);
+            self.server.tell_released(waiter, me, still);
         }
     }
 }

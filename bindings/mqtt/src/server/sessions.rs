@@ -103,6 +103,12 @@ impl Sessions {
         Ok(slot)
     }
 
+    /// The client is told whether an earlier session goes on: an exit that it comes to use later
+    /// has no part in that.
+    pub(super) fn begun(&mut self) {
+        self.clean_start = true;
+    }
+
     /// Whether a session of an earlier connection goes on.
     pub(super) fn is_resumed(&self) -> bool {
         self.resumed.is_some()

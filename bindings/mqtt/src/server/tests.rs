@@ -10,4 +10,5 @@ mod publish;
 mod qos2;
 mod routes;
 mod script;
+mod sessions;
 mod subscribe;

@@ -99,11 +99,24 @@ impl InboundAcks {
         self.entries.is_empty()
     }
 
-    /// The identifiers of QoS 2 publishes that are taken and not released.
+    /// Whether a QoS 2 publish waits for the exit's answer: until it is there, nobody knows whether
+    /// the message is to be taken when the client sends it again.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        self.entries.iter().any(|entry| entry.qos == Qos::ExactlyOnce && entry.reason.is_none())
+    }
+
+    /// The identifiers of QoS 2 publishes that are taken and not released, whether their PUBREC was
+    /// sent or not.
     #[must_use]
     pub fn received(&self) -> Vec<u16> {
         let lists = self.received.iter().flat_map(|received| received.lists());
-        lists.flatten().copied().collect()
+        let is_taken = |entry: &&Entry| {
+            let is_success = entry.reason.is_some_and(|reason| !reason.is_error());
+            entry.qos == Qos::ExactlyOnce && is_success && !entry.is_repeat
+        };
+        let unsent = self.entries.iter().filter(is_taken).map(|entry| entry.packet_id);
+        lists.flatten().copied().chain(unsent).collect()
     }
 
     /// What a packet identifier is in use for.

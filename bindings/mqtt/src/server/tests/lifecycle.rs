@@ -86,7 +86,7 @@ fn the_newer_connection_of_a_client_id_takes_over_when_the_older_has_ended() {
         assert!(matches!(asked.last(), Some(Asked::Open { .. })));
         newer.expect_end(ReasonCode::SESSION_TAKEN_OVER).await;
         assert_eq!(bench.count(|counters| &counters.connections_taken_over), 2);
-        assert_eq!(bench.count(|counters| &counters.takeovers_not_awaited), 0);
+        assert_eq!(bench.count(|counters| &counters.takeovers_refused), 0);
         newest.send(b"\xE0\x00").await;
         newest.expect_close().await;
         assert_eq!(bench.server.lasting.clients.owner("c"), None);
@@ -103,7 +103,7 @@ fn an_owner_that_is_gone_or_does_not_answer_holds_a_takeover_up_for_two_seconds_
         let started = tokio::time::Instant::now();
         let _client = bench.client(Version::V5, "c").await;
         assert_eq!(started.elapsed(), Duration::ZERO);
-        assert_eq!(bench.count(|counters| &counters.takeovers_not_awaited), 0);
+        assert_eq!(bench.count(|counters| &counters.takeovers_refused), 0);
         // Three connections at once: each waits for the one before it and is taken over meanwhile.
         let mut waiting: Vec<_> = (0..3).map(|_| bench.stream(Version::V5)).collect();
         for client in &mut waiting {

@@ -30,13 +30,39 @@ pub(super) const SUCCESS: ReasonCode = ReasonCode::SUCCESS;
 /// What an exit was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    Open { client_id: String, clean_start: bool, session_expiry: u32, will: Option<String> },
-    Publish { ticket: Ticket, topic: String, payload: Vec<u8>, qos: u8, retain: bool },
-    Subscribe { ticket: Ticket, filters: Vec<(String, u8, Option<u32>)> },
-    Unsubscribe { ticket: Ticket, filters: Vec<String> },
-    Acknowledge { offset: i64 },
-    Receive { offset: i64 },
-    Close { client_id: String, cause: Cause },
+    Open {
+        client_id: String,
+        clean_start: bool,
+        session_expiry: u32,
+        will: Option<String>,
+    },
+    Publish {
+        ticket: Ticket,
+        topic: String,
+        payload: Vec<u8>,
+        qos: u8,
+        retain: bool,
+    },
+    Subscribe {
+        ticket: Ticket,
+        filters: Vec<(String, u8, Option<u32>)>,
+    },
+    Unsubscribe {
+        ticket: Ticket,
+        filters: Vec<String>,
+    },
+    Acknowledge {
+        offset: i64,
+    },
+    Receive {
+        offset: i64,
+    },
+    Close {
+        client_id: String,
+        cause: Cause,
+    },
+    /// Follows a close after which the session is kept.
+    Keep(Keep),
 }
 
 /// What an exit does.
@@ -53,6 +79,8 @@ pub(super) struct Script {
     pub(super) refuses_sessions: Option<Closed>,
     /// What the next session takes over.
     pub(super) resumes: Option<Unfinished>,
+    /// Whether a session of every client is kept.
+    pub(super) keeps: bool,
     /// What sessions end with.
     pub(super) ends: Option<Closed>,
     pub(super) last_appetite: Appetite,
@@ -79,6 +107,7 @@ impl Exit {
             refuses: None,
             refuses_sessions: None,
             resumes: None,
+            keeps: false,
             ends: None,
             last_appetite: Appetite::default(),
             wakers: Vec::new(),
@@ -116,6 +145,10 @@ impl Exit {
 impl MqttExit for Exit {
     fn limits(&self) -> Limits {
         self.0.borrow().limits
+    }
+
+    fn keeps(&self, _: &str) -> bool {
+        self.0.borrow().keeps
     }
 
     fn open(&self, begin: SessionBegin<'_>) -> Result<Opened, Closed> {
@@ -228,9 +261,11 @@ impl Session for ExitSession {
         });
     }
 
-    fn close(&mut self, cause: Cause, _: Option<Keep>) {
+    fn close(&mut self, cause: Cause, keep: Option<Keep>) {
         let client_id = self.client_id.to_string();
-        self.script.borrow_mut().asked.push(Asked::Close { client_id, cause });
+        let mut script = self.script.borrow_mut();
+        script.asked.push(Asked::Close { client_id, cause });
+        script.asked.extend(keep.map(Asked::Keep));
     }
 }
 
