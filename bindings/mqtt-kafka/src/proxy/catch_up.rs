@@ -7,7 +7,7 @@ use kafka_plane::{Batch, Read};
 use mqtt_plane::{Messages, ReasonCode};
 
 use super::dispatch::FALLEN_OUT;
-use super::member::{Member, Offer, live_position};
+use super::member::{Member, Offer, position};
 use super::reader::Reader;
 use super::run::{Run, is_expired};
 use crate::wire::{View, topic_of};
@@ -141,7 +141,7 @@ impl Member {
             let retain = grant.retain_as_published && self.hub.was_retained(reader, view);
             let is_shared = false;
             let offer = Offer { run: &run, messages: &messages, index, is_shared, grant, retain };
-            let position = live_position(reader, partition, offset);
+            let position = position(reader.id, partition, offset);
             state.push(&self.hub, offer, position);
         }
     }

@@ -102,7 +102,7 @@ impl Member {
                     return Err(self.failed(table.topic(), *fault));
                 }
                 let interest = Interest::new(options, Vec::new());
-                replays.push(Replay::new(&wanted.filter, Rc::new(interest), Rc::clone(table)));
+                replays.push(Replay::new(&wanted.filter, Rc::new(interest), upstream, table));
             }
         }
         if old.is_none() {

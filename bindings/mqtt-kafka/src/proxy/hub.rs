@@ -42,7 +42,7 @@ pub(crate) struct Hub {
     mapping: RefCell<Arc<Mapping>>,
     upstreams: RefCell<Rc<[Rc<Upstream>]>>,
     readers: RefCell<Vec<Weak<Reader>>>,
-    next_reader: Cell<u32>,
+    next_log: Cell<u32>,
     members: RefCell<Slab<Rc<Member>>>,
     dirty: RefCell<Vec<Rc<Member>>>,
 }
@@ -56,8 +56,6 @@ impl Hub {
         exits: Vec<(NodeName, Link<Kafka>)>,
         shared: Arc<Shared>,
     ) -> Rc<Self> {
-        let open = |(name, link)| Rc::new(Upstream::new(name, link, &mapping.retained));
-        let upstreams: Rc<[Rc<Upstream>]> = exits.into_iter().map(open).collect();
         let hub = Self {
             name: name.clone(),
             cx: cx.clone(),
@@ -70,15 +68,35 @@ impl Hub {
             is_full_timed: Cell::default(),
             retargets: Cell::default(),
             refusal: Cell::default(),
-            mapping: RefCell::new(mapping),
-            upstreams: RefCell::new(upstreams),
+            upstreams: RefCell::new(Rc::new([])),
             readers: RefCell::default(),
-            next_reader: Cell::default(),
+            next_log: Cell::default(),
             members: RefCell::default(),
             dirty: RefCell::default(),
+            mapping: RefCell::new(mapping),
         };
+        let retained = Arc::clone(&hub.mapping.borrow().retained);
+        let open = |(name, link)| hub.upstream(name, link, &retained);
+        *hub.upstreams.borrow_mut() = exits.into_iter().map(open).collect();
         hub.open_fixed();
         Rc::new(hub)
+    }
+
+    /// An exit that is new.
+    pub(super) fn upstream(
+        &self,
+        name: NodeName,
+        link: Link<Kafka>,
+        retained: &str,
+    ) -> Rc<Upstream> {
+        Rc::new(Upstream::new(name, self.log_id(), link, retained))
+    }
+
+    /// A name for the partitions of one more log in positions of deliveries.
+    fn log_id(&self) -> u32 {
+        let id = self.next_log.get();
+        self.next_log.set(id.wrapping_add(PARTITIONS));
+        id
     }
 
     pub(super) fn mapping(&self) -> Arc<Mapping> {
@@ -139,9 +157,7 @@ impl Hub {
             .into_iter()
             .find(|reader| Rc::ptr_eq(&reader.upstream, upstream) && *reader.topic == *topic);
         known.unwrap_or_else(|| {
-            let id = self.next_reader.get();
-            self.next_reader.set(id.wrapping_add(PARTITIONS));
-            let reader = Reader::new(self, id, upstream, topic);
+            let reader = Reader::new(self, self.log_id(), upstream, topic);
             self.readers.borrow_mut().push(Rc::downgrade(&reader));
             reader
         })

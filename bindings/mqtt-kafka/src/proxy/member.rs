@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
-use mqtt_plane::{Closed, Delivery, Event, Messages, Qos, ReasonCode, SessionBegin, Ticket};
+use mqtt_plane::{
+    Closed, Delivery, Event, Messages, Position, Qos, ReasonCode, SessionBegin, Ticket,
+};
 
 use super::catch_up::Behind;
 use super::hub::{Hub, PARTITIONS};
@@ -150,7 +152,7 @@ impl Member {
             }
             return;
         }
-        let position = live_position(reader, partition, offset);
+        let position = position(reader.id, partition, offset);
         state.push(hub, offer, position);
         drop(state);
         if let Some(this) = self.this.upgrade() {
@@ -159,15 +161,15 @@ impl Member {
     }
 }
 
-/// Where a record of a log lies, as deliveries name it.
-pub(super) fn live_position(reader: &Reader, partition: u32, offset: i64) -> mqtt_plane::Position {
-    mqtt_plane::Position { log: reader.id.wrapping_add(partition % PARTITIONS), offset }
+/// Where a record of the log `id` lies, as deliveries name it.
+pub(super) fn position(id: u32, partition: u32, offset: i64) -> Position {
+    Position { log: id.wrapping_add(partition % PARTITIONS), offset }
 }
 
 impl State {
     /// Puts a message in the ring, with the lesser of its own QoS and the granted one
     /// [MQTT-3.8.4-8].
-    pub(super) fn push(&mut self, hub: &Hub, offer: Offer<'_>, position: mqtt_plane::Position) {
+    pub(super) fn push(&mut self, hub: &Hub, offer: Offer<'_>, position: Position) {
         let view = offer.run.view(offer.index as usize);
         let delivery = Delivery {
             messages: Rc::clone(offer.messages),

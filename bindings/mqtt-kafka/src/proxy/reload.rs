@@ -33,7 +33,7 @@ impl Hub {
                     known.set_link(link);
                     Rc::clone(known)
                 }
-                None => Rc::new(Upstream::new(name, link, &mapping.retained)),
+                None => self.upstream(name, link, &mapping.retained),
             }
         });
         let upstreams: Rc<[Rc<Upstream>]> = upstreams.collect();

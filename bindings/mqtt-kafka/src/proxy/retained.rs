@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kafka_plane::{Scan, TopicTable};
-use mqtt_plane::{Messages, Position, filter_matches};
+use mqtt_plane::{Messages, filter_matches};
 
-use super::hub::{Hub, PARTITIONS};
-use super::member::{Member, Offer, State};
+use super::hub::Hub;
+use super::member::{Member, Offer, State, position};
 use super::run::{Run, is_expired};
+use super::upstream::Upstream;
 use crate::state::{Grant, Interest, Options, Step, first_key, step};
 use crate::wire::{View, topic_of};
 
@@ -24,6 +25,7 @@ const BYTES: usize = 256 << 10;
 pub(super) struct Replay {
     filter: Rc<str>,
     interest: Rc<Interest>,
+    upstream: Rc<Upstream>,
     table: Rc<dyn TopicTable>,
     /// The key to go on at.
     next: Vec<u8>,
@@ -32,9 +34,20 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn new(filter: &Rc<str>, interest: Rc<Interest>, table: Rc<dyn TopicTable>) -> Self {
-        let next = first_key(filter).as_bytes().to_vec();
-        Self { filter: Rc::clone(filter), interest, table, next, done: BTreeSet::new() }
+    pub(super) fn new(
+        filter: &Rc<str>,
+        interest: Rc<Interest>,
+        upstream: &Rc<Upstream>,
+        table: &Rc<dyn TopicTable>,
+    ) -> Self {
+        Self {
+            filter: Rc::clone(filter),
+            interest,
+            upstream: Rc::clone(upstream),
+            table: Rc::clone(table),
+            next: first_key(filter).as_bytes().to_vec(),
+            done: BTreeSet::new(),
+        }
     }
 
     pub(super) fn filter(&self) -> &str {
@@ -49,7 +62,7 @@ impl Replay {
 
     /// Takes the next messages. Returns whether there may be more.
     fn take(&mut self, client_id: &str, hub: &Hub, views: &mut Vec<View>) -> bool {
-        let Self { filter, interest, table, next, done } = self;
+        let Self { filter, interest, table, next, done, .. } = self;
         let (mut visited, mut bytes, mut has_more) = (0, 0, false);
         let from = std::mem::take(next);
         table.scan(&from, &mut |key, batch| {
@@ -91,6 +104,7 @@ impl Member {
         let mut views = Vec::new();
         let has_more = replay.take(&self.client_id, &self.hub, &mut views);
         let interest = Rc::clone(&replay.interest);
+        let upstream = Rc::clone(&replay.upstream);
         if !has_more {
             state.replays.remove(0);
         }
@@ -98,14 +112,20 @@ impl Member {
             // Mostly there is no further one: nothing is kept for it.
             state.replays = Vec::new();
         }
-        state.push_retained(&self.hub, &interest, views);
+        state.push_retained(&self.hub, &upstream, &interest, views);
     }
 }
 
 impl State {
     /// Retained messages go out with RETAIN 1, whatever Retain As Published says: they are the
     /// answer to a SUBSCRIBE (MQTT 5.0 section 3.3.1.3; [MQTT-3.3.1-8] of 3.1.1).
-    fn push_retained(&mut self, hub: &Hub, interest: &Interest, views: Vec<View>) {
+    fn push_retained(
+        &mut self,
+        hub: &Hub,
+        upstream: &Upstream,
+        interest: &Interest,
+        views: Vec<View>,
+    ) {
         if views.is_empty() {
             return;
         }
@@ -124,7 +144,7 @@ impl State {
                 grant: grant.clone(),
                 retain: true,
             };
-            let position = Position { log: u32::MAX - partition % PARTITIONS, offset };
+            let position = position(upstream.retained_id, partition, offset);
             self.push(hub, offer, position);
             hub.counters.retained_replayed.increment();
         }
@@ -141,11 +161,12 @@ impl State {
             let Some(batch) = replay.table.get(topic.as_bytes()) else { continue };
             let view = View::new(batch, 0, topic);
             if view.timestamp() < live.timestamp() && !is_expired(&view, &hub.cx) {
-                older.push((Rc::clone(&replay.interest), view));
+                let (upstream, interest) = (&replay.upstream, &replay.interest);
+                older.push((Rc::clone(upstream), Rc::clone(interest), view));
             }
         }
-        for (interest, view) in older {
-            self.push_retained(hub, &interest, vec![view]);
+        for (upstream, interest, view) in older {
+            self.push_retained(hub, &upstream, &interest, vec![view]);
         }
     }
 }

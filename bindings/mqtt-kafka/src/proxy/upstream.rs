@@ -24,6 +24,8 @@ pub(super) fn hold<T: 'static>(cx: &WorkerCx, old: T) {
 /// An exit. It stays the same object while the file names it, whatever it leads to.
 pub(super) struct Upstream {
     pub(super) name: NodeName,
+    /// Names its retained table in positions of deliveries.
+    pub(super) retained_id: u32,
     link: RefCell<Link<Kafka>>,
     open: RefCell<Open>,
     /// Logs that the configuration names outright: read whether anybody subscribes or not.
@@ -57,9 +59,9 @@ pub(super) enum Change {
 }
 
 impl Upstream {
-    pub(super) fn new(name: NodeName, link: Link<Kafka>, retained: &str) -> Self {
+    pub(super) fn new(name: NodeName, retained_id: u32, link: Link<Kafka>, retained: &str) -> Self {
         let open = RefCell::new(Open::new(link.get(), retained));
-        Self { name, link: RefCell::new(link), open, fixed: RefCell::default() }
+        Self { name, retained_id, link: RefCell::new(link), open, fixed: RefCell::default() }
     }
 
     pub(super) fn set_link(&self, link: Link<Kafka>) {
