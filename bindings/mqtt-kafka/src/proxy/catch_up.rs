@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kafka_plane::{Batch, Read};
-use mqtt_plane::{Messages, ReasonCode};
+use mqtt_plane::{Messages, Qos, ReasonCode};
 
 use super::dispatch::FALLEN_OUT;
 use super::member::{Member, Offer, position};
@@ -23,6 +23,9 @@ pub(super) struct Behind {
     pub(super) reader: Rc<Reader>,
     /// The offset to go on at, by partition.
     pub(super) cursors: Vec<i64>,
+    /// What lies before these offsets, by partition, came while the client was away; none where it
+    /// was not.
+    pub(super) away: Rc<[i64]>,
 }
 
 impl Behind {
@@ -32,7 +35,7 @@ impl Behind {
         let at = partition as usize;
         cursors.resize(cursors.len().max(at + 1), 0);
         cursors[at] = offset;
-        Self { reader: Rc::clone(reader), cursors }
+        Self { reader: Rc::clone(reader), cursors, away: Rc::from([]) }
     }
 
     /// The partition to read next, and from where to where: not beyond live dispatch, so that the
@@ -66,16 +69,19 @@ impl Member {
             return;
         };
         let reader = Rc::clone(&behind.reader);
+        let away = behind.away.get(partition as usize).copied().unwrap_or(i64::MIN);
         let is_reliable = state.is_reliable;
         drop(state);
         let mut batches = Vec::new();
         let (next, found) = match reader.log().read(partition, from, READ, &mut batches) {
             Read::Next(next) => {
-                let (stopped, found) = self.select(&reader, from, end, &batches);
+                let (stopped, found) = self.select(&reader, from, end, away, &batches);
                 (stopped.unwrap_or(next).min(end), found)
             }
             Read::Gone(start) => {
-                if start > from {
+                if start > from && from < away {
+                    self.has_missed(&reader, partition, from, start);
+                } else if start > from {
                     self.fall_out(&reader, partition, is_reliable);
                 }
                 // A log that was made anew may begin earlier.
@@ -91,12 +97,14 @@ impl Member {
     }
 
     /// The messages for this session among records from `from` to `end`, and where it stopped for
-    /// now if there are too many.
+    /// now if there are too many. Of what came before `away`, while the client was not there, QoS 0
+    /// is left out.
     fn select(
         &self,
         reader: &Reader,
         from: i64,
         end: i64,
+        away: i64,
         batches: &[Arc<Batch>],
     ) -> (Option<i64>, Found) {
         let mut found = Found::default();
@@ -114,6 +122,9 @@ impl Member {
                 let is_own = matched.no_local && view.local() == Some(&*self.client_id);
                 let place = (record.partition(), record.offset());
                 let Some(grant) = matched.resolve(place.0, place.1, is_own) else { continue };
+                if place.1 < away && view.qos().min(grant.qos) == Qos::AtMostOnce {
+                    continue;
+                }
                 if is_expired(&view, &self.hub.cx) {
                     self.hub.counters.deliveries_expired.increment();
                     continue;
@@ -144,6 +155,22 @@ impl Member {
             let position = position(reader.id, partition, offset);
             state.push(&self.hub, offer, position);
         }
+    }
+
+    /// The log no longer holds all that came while the client was away. The session goes on where
+    /// the log begins.
+    fn has_missed(&self, reader: &Reader, partition: u32, from: i64, start: i64) {
+        self.hub.counters.resumes_incomplete.increment();
+        tracing::warn!(
+            event = "mqtt_kafka.session.resumed_late",
+            binding = %self.hub.name,
+            client = %self.client_id,
+            topic = %reader.topic,
+            partition,
+            from,
+            start,
+            "the client was away for too long: the log no longer holds all that came meanwhile"
+        );
     }
 
     /// The log no longer holds what this session had not read.

@@ -22,6 +22,22 @@ macro_rules! counters {
 counters! {
     /// Sessions open.
     sessions,
+    /// Sessions kept whose client is away.
+    sessions_kept,
+    /// Sessions that went on with a later connection.
+    sessions_resumed,
+    /// Sessions that ended because their client did not come back in time.
+    sessions_expired,
+    /// Sessions that were kept and that their client wanted no more.
+    sessions_discarded,
+    /// Sessions that ended with their connection because too many are kept.
+    sessions_not_kept,
+    /// Messages sent again to clients that had not acknowledged them.
+    redeliveries,
+    /// Messages that would have been sent again and that the log no longer holds.
+    redeliveries_gone,
+    /// Times that the log no longer held what came while a client was away.
+    resumes_incomplete,
     /// Subscriptions held.
     subscriptions,
     /// Publishes handed to Kafka.

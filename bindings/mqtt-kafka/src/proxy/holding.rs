@@ -146,6 +146,9 @@ impl Member {
         };
         held.remove(filter, self.key);
         self.hub.counters.subscriptions.decrement();
+        if let Some(lasting) = &mut state.lasting {
+            held.all_targets().for_each(|target| lasting.leave(&target.reader));
+        }
         state.replays.retain(|replay| replay.filter() != filter);
         let others = &state.held;
         state.ring.retain(|delivery| {
@@ -171,7 +174,13 @@ impl Held {
         self.add(filter, key, &old.reader, interest);
     }
 
-    fn add(&mut self, filter: &str, key: usize, reader: &Rc<Reader>, interest: Interest) {
+    pub(super) fn add(
+        &mut self,
+        filter: &str,
+        key: usize,
+        reader: &Rc<Reader>,
+        interest: Interest,
+    ) {
         let interest = Rc::new(interest);
         reader.subscriptions.borrow_mut().insert(filter, key, Rc::clone(&interest));
         self.targets.push(Target { reader: Rc::clone(reader), interest });
@@ -201,7 +210,10 @@ impl State {
             }
             match behind {
                 Some(at) => self.behind[at].cursors = cursors,
-                None => self.behind.push(Behind { reader: Rc::clone(reader), cursors }),
+                None => {
+                    let (reader, away) = (Rc::clone(reader), Rc::from([]));
+                    self.behind.push(Behind { reader, cursors, away });
+                }
             }
         }
         ends.to_vec()

@@ -13,6 +13,7 @@ use slab::Slab;
 
 use super::counters::Counters;
 use super::dispatch::Scratch;
+use super::due::Alarm;
 use super::member::Member;
 use super::publish::Destinations;
 use super::reader::Reader;
@@ -45,6 +46,8 @@ pub(crate) struct Hub {
     next_log: Cell<u32>,
     members: RefCell<Slab<Rc<Member>>>,
     dirty: RefCell<Vec<Rc<Member>>>,
+    /// The timer of sessions that expire, while there are any.
+    pub(super) alarm: RefCell<Option<Alarm>>,
 }
 
 impl Hub {
@@ -73,13 +76,17 @@ impl Hub {
             next_log: Cell::default(),
             members: RefCell::default(),
             dirty: RefCell::default(),
+            alarm: RefCell::default(),
             mapping: RefCell::new(mapping),
         };
         let retained = Arc::clone(&hub.mapping.borrow().retained);
         let open = |(name, link)| hub.upstream(name, link, &retained);
         *hub.upstreams.borrow_mut() = exits.into_iter().map(open).collect();
         hub.open_fixed();
-        Rc::new(hub)
+        let hub = Rc::new(hub);
+        // An instance before this one may have had sessions to end.
+        hub.arm();
+        hub
     }
 
     /// An exit that is new.

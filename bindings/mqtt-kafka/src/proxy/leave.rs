@@ -164,11 +164,15 @@ impl Member {
 
     /// Leaves the logs that the reload `number`, or one before, took from subscriptions.
     fn drop_leaving(&self, number: u64) {
-        for (filter, held) in &mut self.state.borrow_mut().held {
+        let state = &mut *self.state.borrow_mut();
+        for (filter, held) in &mut state.held {
             held.leaving.retain(|(target, since)| {
                 let stays = *since > number;
                 if !stays {
                     target.reader.subscriptions.borrow_mut().remove(filter, self.key);
+                    if let Some(lasting) = &mut state.lasting {
+                        lasting.leave(&target.reader);
+                    }
                 }
                 stays
             });

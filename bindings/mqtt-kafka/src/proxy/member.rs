@@ -11,6 +11,7 @@ use mqtt_plane::{
 
 use super::catch_up::Behind;
 use super::hub::{Hub, PARTITIONS};
+use super::lasting::Lasting;
 use super::reader::Reader;
 use super::retained::Replay;
 use super::ring::Ring;
@@ -52,6 +53,8 @@ pub(super) struct State {
     /// Logs that it reads by itself.
     pub(super) behind: Vec<Behind>,
     pub(super) replays: Vec<Replay>,
+    /// Boxed, since most sessions end with their connection.
+    pub(super) lasting: Option<Box<Lasting>>,
     pub(super) closed: Option<Closed>,
 }
 
@@ -84,13 +87,16 @@ pub(super) struct Offer<'a> {
 }
 
 impl Member {
+    /// A session without subscriptions.
     pub(super) fn new(hub: &Rc<Hub>, key: usize, begin: &SessionBegin<'_>) -> Rc<Self> {
+        // It may outlive its connection.
+        let lasting = (begin.session_expiry > 0).then(Box::default);
         Rc::new_cyclic(|this| Self {
             key,
             client_id: Rc::clone(begin.client_id),
             most_subscriptions: begin.most_subscriptions,
             hub: Rc::clone(hub),
-            state: RefCell::default(),
+            state: RefCell::new(State { lasting, ..State::default() }),
             requests: RefCell::default(),
             is_dirty: Cell::default(),
             unanswered: Cell::default(),
@@ -166,6 +172,12 @@ pub(super) fn position(id: u32, partition: u32, offset: i64) -> Position {
     Position { log: id.wrapping_add(partition % PARTITIONS), offset }
 }
 
+/// The partition of a record that lies at `position`, if that is in the log `id`.
+pub(super) fn partition_in(id: u32, position: Position) -> Option<u32> {
+    let partition = position.log.wrapping_sub(id);
+    (partition < PARTITIONS).then_some(partition)
+}
+
 impl State {
     /// Puts a message in the ring, with the lesser of its own QoS and the granted one
     /// [MQTT-3.8.4-8].
@@ -196,6 +208,10 @@ impl State {
 }
 
 impl Held {
+    pub(super) const fn new(options: Options) -> Self {
+        Self { options, targets: Vec::new(), leaving: Vec::new(), joining: Vec::new() }
+    }
+
     /// Takes the subscription out of all logs.
     pub(super) fn remove(&self, filter: &str, key: usize) {
         let leaving = self.leaving.iter().map(|(target, _)| target);

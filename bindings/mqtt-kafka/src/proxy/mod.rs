@@ -4,20 +4,26 @@
 //! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
 //! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`: the RETAIN flag.
+//! - `kept`, `keep`, `resume`, `lasting`, `due`: sessions that outlive their connection.
 //! - `reload`, `retarget`, `leave`: a new mapping, a replaced exit, the end; `shared`: what workers share.
 
 mod catch_up;
 mod counters;
 mod dispatch;
+mod due;
 mod events;
 mod holding;
 mod hub;
+mod keep;
+mod kept;
+mod lasting;
 mod leave;
 mod marks;
 mod member;
 mod publish;
 mod reader;
 mod reload;
+mod resume;
 mod retained;
 mod retarget;
 mod ring;

@@ -25,12 +25,15 @@ const BYTES: usize = 256 << 10;
 pub(super) struct Replay {
     filter: Rc<str>,
     interest: Rc<Interest>,
-    upstream: Rc<Upstream>,
+    pub(super) upstream: Rc<Upstream>,
     table: Rc<dyn TopicTable>,
     /// The key to go on at.
-    next: Vec<u8>,
+    pub(super) next: Vec<u8>,
     /// Topics from `next` on that are done already.
-    done: BTreeSet<Box<[u8]>>,
+    pub(super) done: BTreeSet<Box<[u8]>>,
+    /// Messages from this moment on, milliseconds since the epoch, are left out: their live copies
+    /// are still to come.
+    pub(super) before: Option<i64>,
 }
 
 impl Replay {
@@ -47,6 +50,7 @@ impl Replay {
             table: Rc::clone(table),
             next: first_key(filter).as_bytes().to_vec(),
             done: BTreeSet::new(),
+            before: None,
         }
     }
 
@@ -62,7 +66,7 @@ impl Replay {
 
     /// Takes the next messages. Returns whether there may be more.
     fn take(&mut self, client_id: &str, hub: &Hub, views: &mut Vec<View>) -> bool {
-        let Self { filter, interest, table, next, done, .. } = self;
+        let Self { filter, interest, table, next, done, before, .. } = self;
         let (mut visited, mut bytes, mut has_more) = (0, 0, false);
         let from = std::mem::take(next);
         table.scan(&from, &mut |key, batch| {
@@ -83,9 +87,10 @@ impl Replay {
             }
             let view = View::new(Arc::clone(batch), 0, topic);
             let is_own = interest.options.no_local && view.local() == Some(client_id);
+            let comes_live = before.is_some_and(|before| view.timestamp() >= before);
             if is_expired(&view, &hub.cx) {
                 hub.counters.deliveries_expired.increment();
-            } else if !is_own && !done.contains(key) {
+            } else if !is_own && !comes_live && !done.contains(key) {
                 bytes += batch.footprint();
                 views.push(view);
             }
@@ -122,12 +127,15 @@ impl State {
     fn push_retained(
         &mut self,
         hub: &Hub,
-        upstream: &Upstream,
+        upstream: &Rc<Upstream>,
         interest: &Interest,
         views: Vec<View>,
     ) {
         if views.is_empty() {
             return;
+        }
+        if let Some(lasting) = &mut self.lasting {
+            lasting.will_send_retained(upstream);
         }
         let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
         let run = Rc::new(Run::new(&hub.cx, views));

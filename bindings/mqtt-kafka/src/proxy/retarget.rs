@@ -94,16 +94,21 @@ impl Member {
             }
         }
         if was_routed && wanted.is_empty() {
-            hub.counters.subscriptions_unrouted.increment();
-            tracing::warn!(
-                event = "mqtt_kafka.subscription.unrouted",
-                binding = %hub.name,
-                client = %self.client_id,
-                filter = %filter,
-                "no route serves this subscription any more"
-            );
+            self.report_unrouted(filter);
         }
         state.held.insert(Rc::clone(filter), held);
+    }
+
+    /// Tells and counts that a reload has left a subscription without a log.
+    pub(super) fn report_unrouted(&self, filter: &str) {
+        self.hub.counters.subscriptions_unrouted.increment();
+        tracing::warn!(
+            event = "mqtt_kafka.subscription.unrouted",
+            binding = %self.hub.name,
+            client = %self.client_id,
+            filter,
+            "no route serves this subscription any more"
+        );
     }
 
     /// A log that was to be joined cannot be read. A subscription that still wants it asks anew.

@@ -97,6 +97,11 @@ impl Ring {
         expired
     }
 
+    /// The deliveries, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Delivery> {
+        self.items.iter().map(|item| &item.delivery)
+    }
+
     /// Keeps the deliveries that `keep` says.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Delivery) -> bool) {
         let mut freed = 0;

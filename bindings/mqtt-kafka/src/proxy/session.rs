@@ -23,7 +23,7 @@ impl MqttExit for MqttKafka {
         self.0.limits()
     }
 
-    fn open(&self, begin: SessionBegin<'_>) -> Result<Opened, Closed> {
+    fn admit(&self) -> Result<(), Closed> {
         if let Some(reason) = self.0.refusal.get() {
             return Err(Closed { reason, detail: "the binding is being shut down" });
         }
@@ -31,9 +31,27 @@ impl MqttExit for MqttKafka {
             let detail = "Kafka has not answered yet";
             return Err(Closed { reason: ReasonCode::SERVER_UNAVAILABLE, detail });
         }
-        let member = self.0.enter(&begin);
+        Ok(())
+    }
+
+    fn open(&self, begin: SessionBegin<'_>) -> Result<Opened, Closed> {
+        self.admit()?;
+        let hub = &self.0;
+        let kept = if begin.clean_start {
+            hub.discard_kept(begin.client_id);
+            None
+        } else {
+            hub.take_kept(begin.client_id)
+        };
+        let member = hub.enter(&begin);
+        let resumed = kept.map(|kept| member.resume(*kept));
         let will = begin.will.map(Box::new);
-        Ok(Opened::new(Box::new(ClientSession { member, will, is_closed: false })))
+        let session = Box::new(ClientSession { member, will, is_closed: false });
+        Ok(Opened { session, resumed })
+    }
+
+    fn keeps(&self, client_id: &str) -> bool {
+        self.0.shared.kept.holds(client_id, self.0.cx.clock().now())
     }
 }
 
@@ -99,16 +117,22 @@ impl Session for ClientSession {
         self.member.poll_events(cx, appetite, out)
     }
 
-    /// Nothing is kept beyond the connection yet, and within one nothing is sent again
-    /// [MQTT-4.4.0-1], so that there is nothing to note.
-    fn acknowledge(&mut self, _: Position, _: Stage) {}
+    fn acknowledge(&mut self, position: Position, _: Stage) {
+        self.member.acknowledge(position);
+    }
 
-    fn close(&mut self, cause: Cause, _: Option<Keep>) {
+    fn close(&mut self, cause: Cause, keep: Option<Keep>) {
         if std::mem::replace(&mut self.is_closed, true) {
             return;
         }
         let hub = Rc::clone(&self.member.hub);
+        // Of a binding that ends, nothing is left to keep it.
+        let keep = keep.filter(|_| hub.refusal.get().is_none());
+        let kept = keep.map(|keep| self.member.to_keep(keep));
         hub.leave(&self.member);
+        if let Some(kept) = kept {
+            hub.keep(&self.member.client_id, kept);
+        }
         if let (Some(will), Cause::Abnormal) = (self.will.take(), cause) {
             hub.publish_will(&self.member.client_id, &will);
         }

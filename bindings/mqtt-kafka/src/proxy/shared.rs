@@ -1,5 +1,6 @@
 //! What the workers of a binding share.
 
+use super::kept::KeptSessions;
 use super::leave::Underway;
 use super::marks::Marks;
 
@@ -8,4 +9,5 @@ use super::marks::Marks;
 pub(crate) struct Shared {
     pub(super) marks: Marks,
     pub(super) underway: Underway,
+    pub(super) kept: KeptSessions,
 }

@@ -58,7 +58,7 @@ impl Mapping {
                 bytes.saturating_sub(RECORD_OVERHEAD).max(RECORD_OVERHEAD)
             }),
             receive_maximum: RECEIVE_MAXIMUM,
-            keeps_sessions: false,
+            keeps_sessions: true,
         }
     }
 

@@ -71,6 +71,18 @@ impl Interest {
         Self { options, starts: old.starts.clone(), floors: old.floors.clone() }
     }
 
+    /// An interest that was in force before, as [`Interest::places`] told it.
+    #[must_use]
+    pub fn at(options: Options, starts: Vec<i64>, floors: Vec<i64>) -> Self {
+        Self { options, starts: RefCell::new(starts), floors: RefCell::new(floors) }
+    }
+
+    /// Where it starts, and before which offsets what it wants was delivered, by partition.
+    #[must_use]
+    pub fn places(&self) -> (Vec<i64>, Vec<i64>) {
+        (self.starts.borrow().clone(), self.floors.borrow().clone())
+    }
+
     fn claim(&self, partition: u32, offset: i64, is_own: bool) -> Claim {
         let is_before = |limits: &RefCell<Vec<i64>>| {
             limits.borrow().get(partition as usize).is_some_and(|limit| offset < *limit)

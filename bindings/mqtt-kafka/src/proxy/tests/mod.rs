@@ -6,6 +6,7 @@ mod kafka;
 mod publish;
 mod reload;
 mod retained;
+mod sessions;
 mod subscribe;
 
 use std::rc::Rc;
@@ -56,6 +57,16 @@ impl World {
         let hub = Hub::new(&name, &WorkerCx::detached(), Arc::new(mapping), exits, Arc::default());
         kafka.run();
         Self { kafka, hub }
+    }
+
+    /// Another worker of the same binding.
+    fn beside(&self) -> Self {
+        let exits = vec![(NodeName::new("n", EXIT), Link::to(self.kafka.exit()))];
+        let name = NodeName::new("n", "map0");
+        let (mapping, shared) = (self.hub.mapping(), Arc::clone(&self.hub.shared));
+        let hub = Hub::new(&name, &WorkerCx::detached(), mapping, exits, shared);
+        self.kafka.run();
+        Self { kafka: Rc::clone(&self.kafka), hub }
     }
 
     fn reload(&self, mapping: Mapping, kafka: &Rc<Kafka>) {

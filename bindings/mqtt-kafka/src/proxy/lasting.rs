@@ -1,0 +1,202 @@
+//! What a session has that may outlive its connection, or that has.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kafka_plane::{Batch, TopicLog, TopicTable};
+use mqtt_plane::{
+    Appetite, Delivery, Event, Messages, Position, Qos, SubscriptionIds, filter_matches,
+};
+
+use super::hub::Hub;
+use super::member::{Member, State, partition_in};
+use super::reader::Reader;
+use super::run::Run;
+use super::upstream::Upstream;
+use crate::wire::{View, topic_of};
+
+/// Logs that a session has left and that are remembered, at most: what it has open may lie there.
+const FORMER: usize = 64;
+
+/// Parts of a session that only one that may outlive its connection has, or one that has.
+#[derive(Default)]
+pub(super) struct Lasting {
+    /// What is to be sent before anything else: what an earlier connection left open.
+    pub(super) pending: VecDeque<Pending>,
+    /// Logs that it no longer reads, the latest last.
+    pub(super) former: VecDeque<Source>,
+    /// Retained messages that are in flight, by the log and the offset of their positions.
+    pub(super) retained: BTreeMap<(u32, i64), (Rc<Upstream>, Rc<str>)>,
+    /// The exits whose retained messages it was sent, or is about to be.
+    pub(super) upstreams: Vec<Rc<Upstream>>,
+}
+
+/// A log, by its name in positions.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) id: u32,
+    pub(super) upstream: Rc<Upstream>,
+    pub(super) topic: Rc<str>,
+}
+
+impl From<&Rc<Reader>> for Source {
+    fn from(reader: &Rc<Reader>) -> Self {
+        Self {
+            id: reader.id,
+            upstream: Rc::clone(&reader.upstream),
+            topic: Rc::clone(&reader.topic),
+        }
+    }
+}
+
+/// A message that an earlier connection left.
+pub(super) struct Pending {
+    /// The identifier that it was sent with; `None` where it was not sent.
+    pub(super) packet_id: Option<u16>,
+    pub(super) record: Record,
+    pub(super) qos: Qos,
+    pub(super) retain: bool,
+    /// The subscription identifiers; `None`: those of the subscriptions that match it now.
+    pub(super) ids: Option<SubscriptionIds>,
+    pub(super) position: Position,
+}
+
+/// Where the record of a message lies.
+pub(super) enum Record {
+    Log { log: Rc<dyn TopicLog>, partition: u32, offset: i64 },
+    Retained { table: Rc<dyn TopicTable>, upstream: Rc<Upstream>, topic: Rc<str>, at: (u32, i64) },
+    Unknown,
+}
+
+impl Record {
+    /// The message, if it is still there.
+    fn view(&self) -> Option<View> {
+        match self {
+            Self::Log { log, partition, offset } => {
+                let mut batches: Vec<Arc<Batch>> = Vec::new();
+                log.read(*partition, *offset, 0, &mut batches);
+                let batch = batches.into_iter().next()?;
+                let index = batch.index_of(*offset);
+                if index >= batch.len() || batch.record(index).offset() != *offset {
+                    return None;
+                }
+                let topic = topic_of(&batch.record(index))?.to_owned();
+                Some(View::new(batch, index, &topic))
+            }
+            Self::Retained { table, topic, at, .. } => {
+                let view = View::new(table.get(topic.as_bytes())?, 0, topic);
+                (view.place() == *at).then_some(view)
+            }
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl Lasting {
+    /// Retained messages of an exit are about to be sent.
+    pub(super) fn will_send_retained(&mut self, upstream: &Rc<Upstream>) {
+        if !self.upstreams.iter().any(|known| Rc::ptr_eq(known, upstream)) {
+            self.upstreams.push(Rc::clone(upstream));
+        }
+    }
+
+    /// Remembers a log that is being left.
+    pub(super) fn leave(&mut self, reader: &Rc<Reader>) {
+        self.former.retain(|source| source.id != reader.id);
+        if self.former.len() == FORMER {
+            self.former.pop_front();
+        }
+        self.former.push_back(reader.into());
+    }
+}
+
+impl State {
+    /// Hands out what an earlier connection left, as far as `appetite` goes. Returns whether all of
+    /// it is handed out.
+    pub(super) fn send_pending(
+        &mut self,
+        hub: &Hub,
+        appetite: &mut Appetite,
+        out: &mut Vec<Event>,
+    ) -> bool {
+        let Some(lasting) = &mut self.lasting else { return true };
+        while let Some(pending) = lasting.pending.front() {
+            if appetite.bytes == 0 || appetite.in_flight == 0 {
+                return false;
+            }
+            let view = pending.record.view();
+            let Some(pending) = lasting.pending.pop_front() else { break };
+            let Some(view) = view else {
+                // A retained message that was not sent yet and is another now has a live copy.
+                if let Some(packet_id) = pending.packet_id {
+                    hub.counters.redeliveries_gone.increment();
+                    out.push(Event::Gone { packet_id });
+                }
+                continue;
+            };
+            let topic = view.publish().topic;
+            let subscription_ids = pending.ids.unwrap_or_else(|| {
+                let held = self.held.iter().filter(|(filter, _)| filter_matches(filter, topic));
+                let ids: Rc<[u32]> = held.filter_map(|(_, held)| held.options.id).collect();
+                (!ids.is_empty()).then_some(ids)
+            });
+            appetite.bytes = appetite.bytes.saturating_sub(view.payload_len().max(1));
+            appetite.in_flight -= 1;
+            let messages: Rc<dyn Messages> = Rc::new(Run::new(&hub.cx, vec![view]));
+            let delivery = Delivery {
+                messages,
+                index: 0,
+                is_shared: false,
+                qos: pending.qos,
+                retain: pending.retain,
+                subscription_ids,
+                position: pending.position,
+            };
+            out.push(match pending.packet_id {
+                Some(packet_id) => {
+                    hub.counters.redeliveries.increment();
+                    Event::Redeliver { packet_id, delivery }
+                }
+                None => {
+                    if let Record::Retained { upstream, topic, .. } = pending.record {
+                        let position = (pending.position.log, pending.position.offset);
+                        lasting.retained.insert(position, (upstream, topic));
+                    }
+                    Event::Deliver(delivery)
+                }
+            });
+        }
+        true
+    }
+
+    /// Notes which of the deliveries that were handed out are retained messages, so that they are
+    /// found again by their topic.
+    pub(super) fn note_retained(&mut self, handed_out: &[Event]) {
+        let Some(lasting) = &mut self.lasting else { return };
+        if lasting.upstreams.is_empty() {
+            return;
+        }
+        for event in handed_out {
+            let Event::Deliver(delivery) = event else { continue };
+            if delivery.qos == Qos::AtMostOnce {
+                continue;
+            }
+            let of = |up: &&Rc<Upstream>| partition_in(up.retained_id, delivery.position).is_some();
+            if let Some(upstream) = lasting.upstreams.iter().find(of) {
+                let topic = delivery.messages.publish(delivery.index).topic.into();
+                let position = (delivery.position.log, delivery.position.offset);
+                lasting.retained.insert(position, (Rc::clone(upstream), topic));
+            }
+        }
+    }
+}
+
+impl Member {
+    /// A delivery is complete, or the client has it: it is not sent again.
+    pub(super) fn acknowledge(&self, position: Position) {
+        if let Some(lasting) = &mut self.state.borrow_mut().lasting {
+            lasting.retained.remove(&(position.log, position.offset));
+        }
+    }
+}
