@@ -34,6 +34,7 @@ mod remote;
 mod request_response;
 mod retained;
 mod routes;
+mod sessions;
 mod shutdown;
 mod subscriptions;
 mod wills;

@@ -45,6 +45,7 @@ impl World {
             version: Version::V5,
             clean_start,
             session_expiry: 60,
+            most_subscriptions: MOST_SUBSCRIPTIONS,
             will: None,
         };
         let Opened { session, resumed } = MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap();
