@@ -69,10 +69,16 @@ fn what_came_meanwhile_is_received_in_order(workers: usize) {
         }
         let mut client = resume(engine.port, "c", version);
         for number in 0..COUNT {
-            let publish = client.receive();
+            let mut publish = client.receive();
+            if number == COUNT / 2 + 1 && publish.text() == (COUNT / 2).to_string() {
+                // Its acknowledgement was lost with the connection.
+                assert!(publish.dup && publish.qos == 1);
+                publish = client.receive();
+            }
             let qos = if number % 2 == 0 { 1 } else { 2 };
             assert_eq!((publish.text(), publish.qos), (&*number.to_string(), qos));
-            assert!(!publish.dup);
+            // What the second connection gets may have been on its way to the first.
+            assert!(!publish.dup || number > COUNT / 2);
             if number == COUNT / 2 {
                 drop(client);
                 client = resume(engine.port, "c", version);
