@@ -1,15 +1,19 @@
-//! Changes of the file while clients publish and subscribe: every client stays connected, nothing
-//! is lost, and the change is in force within a second.
+//! What survives a change of the file: a test for each kind of change, with clients that publish
+//! and subscribe at QoS 1 meanwhile. Every listening socket and every connection stays the same,
+//! nothing is lost or doubled, and the change is in force within a second.
 
 use crate::harness::{
-    Client, Engine, Setup, Traffic, V5, engine_only, fate, message, on_one_and_three_workers,
+    Bystanders, Client, Connect, Engine, Setup, Sockets, Traffic, V5, V311, engine_only, fate,
+    message, on_one_and_three_workers,
 };
 
 on_one_and_three_workers!(
-    comments_and_order_touch_nothing,
-    adding_changing_and_removing_a_route_keeps_clients,
-    another_messages_topic_keeps_clients,
-    an_mqtt_route_keeps_clients,
+    comments_order_and_white_space,
+    mqtt_routes,
+    mqtt_exit,
+    mqtt_versions,
+    mqtt_kafka_mapping,
+    mqtt_kafka_messages_topic,
 );
 
 const BINDINGS: [&str; 6] = ["tcp", "mqtt", "mapping", "cache", "log", "kafka"];
@@ -31,18 +35,24 @@ fn lies_in(engine: &Engine, topic: &str, name: &str) -> bool {
     let mut client = Client::connect(engine.port, V5, "probe");
     client.publish(topic, "probe", 1);
     client.disconnect(0);
-    let is_probe = |record: &crate::harness::Record| {
-        record.key.as_deref() == Some(topic.as_bytes())
-            && record.value.as_deref() == Some(&b"probe"[..])
-    };
-    engine.records(name, 0).iter().any(is_probe)
+    holds(engine, name, topic, "probe")
 }
 
-fn comments_and_order_touch_nothing(workers: usize) {
+/// Whether Kafka topic `name` holds this message.
+fn holds(engine: &Engine, name: &str, topic: &str, payload: &str) -> bool {
+    let is_it = |record: &crate::harness::Record| {
+        record.key.as_deref() == Some(topic.as_bytes())
+            && record.value.as_deref() == Some(payload.as_bytes())
+    };
+    engine.records(name, 0).iter().any(is_it)
+}
+
+fn comments_order_and_white_space(workers: usize) {
     engine_only!();
     let setup = Setup::new(workers);
     let engine = setup.start();
-    let traffic = Traffic::start(engine.port, &["t/1"]);
+    assert_eq!(Sockets::of(engine.id()).listening_on(engine.port), workers);
+    let mut bystanders = Bystanders::start(&engine, &["t/1"]);
     let hash = engine.status()["hash"].clone();
     let text = setup.yaml();
     let commented =
@@ -52,22 +62,101 @@ fn comments_and_order_touch_nothing(workers: usize) {
     let (others, last) = rest.split_at(rest.find("  kafka:\n").unwrap());
     let reordered = format!("{head}bindings:\n{last}{others}")
         .replace("    type: mqtt\n    kind: server\n", "    kind: server\n    type: mqtt\n");
-    for changed in [commented, reordered] {
+    let spaced = text.replace("    exit: mqtt\n", "    exit:     mqtt   \n\n");
+    for changed in [commented, reordered, spaced] {
         assert_ne!(changed, text);
-        let event = engine.reload_text(&changed);
+        let event = bystanders.reload_text(&engine, &changed);
         assert_updated(&engine, &event, &[]);
         assert_eq!(event["unchanged"], true);
-        traffic.flow();
     }
     assert_eq!(engine.status()["hash"], hash);
-    traffic.finish(&["t/1"]);
+    bystanders.finish(&["t/1"]);
 }
 
-fn adding_changing_and_removing_a_route_keeps_clients(workers: usize) {
+fn mqtt_routes(workers: usize) {
+    engine_only!();
+    let open = Setup::new(workers);
+    let engine = open.start();
+    let mut bystanders = Bystanders::start(&engine, &["open/x"]);
+    let mut client = Client::connect(engine.port, V5, "client");
+    client.subscribe("closed/#", 1);
+    assert!(client.publish_with(&message("closed/x", "1", 1)) < 0x80);
+    assert_eq!(client.receive().text(), "1");
+    // From now on only what a route names is permitted.
+    let closed = Setup {
+        mqtt: "    routes:\n      - when:\n          - session:\n              \
+               - client-id: \"*\"\n            publish:\n              - topic: open/#\n            \
+               subscribe:\n              - topic: open/#\n        exit: mapping\n"
+            .to_owned(),
+        mqtt_exit: None,
+        ..open.clone()
+    };
+    let event = bystanders.reload(&engine, &closed);
+    assert_updated(&engine, &event, &["mqtt"]);
+    assert_eq!(client.publish_with(&message("closed/x", "2", 1)), 0x87);
+    assert_eq!(client.subscribe_with(&[("closed/#", 1), ("open/y", 1)], &[]), [0x87, 1]);
+    client.publish("open/y", "3", 1);
+    assert_eq!(client.receive().text(), "3");
+    let event = bystanders.reload(&engine, &open);
+    assert_updated(&engine, &event, &["mqtt"]);
+    client.subscribe("closed/#", 1);
+    client.publish("closed/x", "4", 1);
+    assert_eq!(client.receive().text(), "4");
+    bystanders.finish(&["open/x"]);
+}
+
+/// The next publish and the next subscription go by the new exit; subscriptions that there are stay
+/// on the one that they were made on.
+fn mqtt_exit(workers: usize) {
+    engine_only!();
+    let setup = Setup::new(workers).with_topics(&["second"]);
+    let before = setup.with_mapping("other", "own/#", "\"@second\"");
+    let engine = before.start();
+    let mut bystanders = Bystanders::start(&engine, &["e/x"]);
+    let mut client = Client::connect(engine.port, V5, "client");
+    assert!(lies_in(&engine, "own/1", "messages"));
+    let after = Setup { mqtt_exit: Some("other"), ..before.clone() };
+    for (setup, topic, name) in [(&after, "own/2", "second"), (&before, "own/3", "messages")] {
+        let event = bystanders.reload(&engine, setup);
+        assert_eq!(event["unchanged"], false);
+        assert_eq!((fate(&event, "mqtt"), fate(&event, "other")), ("Update", "Keep"));
+        assert_updated(&engine, &event, &["mqtt"]);
+        client.subscribe(topic, 1);
+        assert!(lies_in(&engine, topic, name), "{topic} is not in {name}");
+        assert_eq!(client.receive().topic, topic);
+    }
+    bystanders.finish(&["e/x"]);
+}
+
+/// A version that is no longer accepted is refused to newcomers only.
+fn mqtt_versions(workers: usize) {
+    engine_only!();
+    let both = Setup::new(workers);
+    let engine = both.start();
+    let mut bystanders = Bystanders::start(&engine, &["v/x"]);
+    let mut old = Client::connect(engine.port, V311, "old");
+    let only_v5 = Setup { mqtt: "    options:\n      versions: [v5]\n".to_owned(), ..both.clone() };
+    let event = bystanders.reload(&engine, &only_v5);
+    assert_updated(&engine, &event, &["mqtt"]);
+    old.subscribe("v/old", 1);
+    old.publish("v/old", "still", 1);
+    assert_eq!(old.receive().text(), "still");
+    let mut refused = Client::open(engine.port, V311);
+    refused.send(&Connect::new(V311, "new").encode());
+    assert_eq!(refused.packet("CONNACK").reason(), 1, "unacceptable protocol version");
+    refused.end();
+    let event = engine.reload(&both);
+    assert_updated(&engine, &event, &["mqtt"]);
+    Client::connect(engine.port, V311, "new").ping();
+    old.ping();
+    bystanders.finish(&["v/x"]);
+}
+
+fn mqtt_kafka_mapping(workers: usize) {
     engine_only!();
     let plain = Setup::new(workers).with_topics(&["one", "two"]);
     let engine = plain.start();
-    let traffic = Traffic::start(engine.port, &["routed/x", "other/x"]);
+    let mut bystanders = Bystanders::start(&engine, &["routed/x", "other/x"]);
     let mut subscriber = Client::connect(engine.port, V5, "subscriber");
     subscriber.subscribe("routed/now/#", 1);
     let to = |name: &str| plain.clone().with_route("routed/#", &format!("\"@{name}\""));
@@ -76,71 +165,34 @@ fn adding_changing_and_removing_a_route_keeps_clients(workers: usize) {
             .into_iter()
             .enumerate()
     {
-        let event = engine.reload(&setup);
+        let event = bystanders.reload(&engine, &setup);
         assert_updated(&engine, &event, &["mapping"]);
         let mqtt_topic = format!("routed/now/{round}");
         assert!(lies_in(&engine, &mqtt_topic, topic), "round {round} is not in {topic}");
         assert_eq!(subscriber.receive().topic, mqtt_topic);
-        traffic.flow();
+        bystanders.flow();
     }
     // Each of its messages lies in one topic, and those of the last are no fewer.
-    traffic.finish(&["other/x"]);
+    bystanders.finish(&["other/x"]);
     for name in ["one", "two"] {
         let count = engine.records(name, 1).len();
         assert!(count > 1, "traffic went through {name}: {count}");
     }
 }
 
-fn another_messages_topic_keeps_clients(workers: usize) {
+fn mqtt_kafka_messages_topic(workers: usize) {
     engine_only!();
     let before = Setup::new(workers).with_topics(&["elsewhere"]);
     let engine = before.start();
-    let traffic = Traffic::start(engine.port, &["m/x"]);
+    let mut bystanders = Bystanders::start(&engine, &["m/x"]);
     let after = Setup { messages: "@elsewhere".to_owned(), ..before.clone() };
     for (setup, topic) in [(&after, "elsewhere"), (&before, "messages")] {
-        let event = engine.reload(setup);
+        let event = bystanders.reload(&engine, setup);
         assert_updated(&engine, &event, &["mapping"]);
         assert!(lies_in(&engine, &format!("now/{topic}"), topic));
-        traffic.flow();
+        bystanders.flow();
     }
-    traffic.finish(&[]);
-}
-
-fn an_mqtt_route_keeps_clients(workers: usize) {
-    engine_only!();
-    let open = Setup::new(workers);
-    let engine = open.start();
-    let traffic = Traffic::start(engine.port, &["open/x"]);
-    let mut client = Client::connect(engine.port, V5, "client");
-    client.subscribe("closed/#", 1);
-    assert!(client.publish_with(&message("closed/x", "1", 1)) < 0x80);
-    assert_eq!(client.receive().text(), "1");
-    // From now on only what a route names is permitted.
-    let mut closed = open.clone();
-    closed.mqtt = "    routes:\n      - when:\n          - session:\n              - client-id: \"*\"\n            \
-                   publish:\n              - topic: open/#\n            \
-                   subscribe:\n              - topic: open/#\n        \
-                   exit: mapping\n"
-        .to_owned();
-    let closed_text = closed.yaml().replacen(
-        "        exit: mapping\n    exit: mapping\n",
-        "        exit: mapping\n",
-        1,
-    );
-    assert_ne!(closed_text, closed.yaml());
-    let event = engine.reload_text(&closed_text);
-    assert_updated(&engine, &event, &["mqtt"]);
-    assert_eq!(client.publish_with(&message("closed/x", "2", 1)), 0x87);
-    assert_eq!(client.subscribe_with(&[("closed/#", 1), ("open/y", 1)], &[]), [0x87, 1]);
-    client.publish("open/y", "3", 1);
-    assert_eq!(client.receive().text(), "3");
-    traffic.flow();
-    let event = engine.reload(&open);
-    assert_updated(&engine, &event, &["mqtt"]);
-    client.subscribe("closed/#", 1);
-    client.publish("closed/x", "4", 1);
-    assert_eq!(client.receive().text(), "4");
-    traffic.finish(&["open/x"]);
+    bystanders.finish(&[]);
 }
 
 /// Many changes one after the other, each in force before the next.

@@ -150,6 +150,11 @@ impl Client {
         self.announced.iter().find(|(other, _)| *other == identifier).map(|(_, value)| value)
     }
 
+    /// The client's own port.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
     /// Writes bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("write to the broker");
@@ -247,10 +252,10 @@ impl Client {
         }
     }
 
-    /// A packet identifier that was not used yet.
+    /// A packet identifier that was not used yet, or long ago.
     pub(crate) fn fresh_id(&mut self) -> u16 {
         let id = self.next_id;
-        self.next_id += 1;
+        self.next_id = id.checked_add(1).unwrap_or(1);
         id
     }
 
@@ -273,11 +278,17 @@ impl Client {
 
     /// Writes a SUBSCRIBE for one filter and waits for nothing.
     pub(crate) fn send_subscribe(&mut self, filter: &str, qos: u8) {
+        let bytes = self.encode_subscribe(filter, qos);
+        self.send(&bytes);
+    }
+
+    /// A SUBSCRIBE for one filter: its bytes on the wire.
+    pub(crate) fn encode_subscribe(&mut self, filter: &str, qos: u8) -> Vec<u8> {
         let mut body = self.fresh_id().to_be_bytes().to_vec();
         put_properties(&mut body, self.version, &[]);
         put_bytes(&mut body, filter.as_bytes());
         body.push(qos);
-        self.send_packet(0x82, body);
+        Packet { first: 0x82, body }.encode()
     }
 
     /// Waits for the answer to the last request, a SUBSCRIBE; the reason codes.

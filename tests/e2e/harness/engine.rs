@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) ports: Vec<u16>,
     /// Lines of the mqtt binding, indented by four.
     pub(crate) mqtt: String,
+    /// The exit of the mqtt binding.
+    pub(crate) mqtt_exit: Option<&'static str>,
     /// Lines of the options of the mqtt-kafka binding, indented by six.
     pub(crate) mapping: String,
     /// Lines of the routes of the mqtt-kafka binding, indented by six.
@@ -50,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) kafka: String,
     /// Properties of Zilla, `NAME=VALUE`.
     pub(crate) properties: Vec<String>,
+    /// More bindings, indented by two.
+    pub(crate) more: String,
 }
 
 impl Setup {
@@ -58,12 +62,14 @@ impl Setup {
             workers,
             ports: vec![0],
             mqtt: String::new(),
+            mqtt_exit: Some("mapping"),
             mapping: String::new(),
             routes: String::new(),
             messages: "@messages".to_owned(),
             topics: Vec::new(),
             kafka: "      servers: [\"${{env.KAFKA_BOOTSTRAP_SERVER}}\"]\n".to_owned(),
             properties: Vec::new(),
+            more: String::new(),
         }
     }
 
@@ -80,21 +86,22 @@ impl Setup {
 
     /// Adds a route of the mqtt-kafka binding that sends `filter` to the Kafka topic `messages`.
     pub(crate) fn with_route(mut self, filter: &str, messages: &str) -> Self {
-        self.routes += &format!(
-            "      - when:\n          - publish:\n              - topic: {filter}\n          \
-             - subscribe:\n              - topic: {filter}\n        with:\n          \
-             messages: {messages}\n        exit: cache\n"
-        );
+        self.routes += &route(filter, messages);
+        self
+    }
+
+    /// Adds an mqtt-kafka binding `name` that sends `filter` to the Kafka topic `messages`, and does
+    /// else as the one that there is.
+    pub(crate) fn with_mapping(mut self, name: &str, filter: &str, messages: &str) -> Self {
+        self.more += &mapping(name, &self.messages, "", &route(filter, messages));
         self
     }
 
     /// The text of the file, before topic names are put in.
     pub(crate) fn yaml(&self) -> String {
-        let Self { ports, mqtt, mapping, messages, kafka, .. } = self;
-        let routes = match &*self.routes {
-            "" => String::new(),
-            routes => format!("    routes:\n{routes}"),
-        };
+        let Self { ports, mqtt, mqtt_exit, messages, kafka, more, .. } = self;
+        let exit = mqtt_exit.map(|exit| format!("    exit: {exit}\n")).unwrap_or_default();
+        let mapping = mapping("mapping", messages, &self.mapping, &self.routes);
         format!(
             "\
 name: test
@@ -109,17 +116,7 @@ bindings:
   mqtt:
     type: mqtt
     kind: server
-{mqtt}    exit: mapping
-  mapping:
-    type: mqtt-kafka
-    kind: proxy
-    options:
-      topics:
-        sessions: \"@sessions\"
-        messages: \"{messages}\"
-        retained: \"@retained\"
-{mapping}{routes}    exit: cache
-  cache:
+{mqtt}{exit}{mapping}{more}  cache:
     type: kafka
     kind: cache_client
     exit: log
@@ -163,6 +160,35 @@ bindings:
     pub(crate) fn start_at(&self, address: &str, topics: Topics) -> Engine {
         Engine::start(self, address, topics)
     }
+}
+
+/// A route of an mqtt-kafka binding.
+fn route(filter: &str, messages: &str) -> String {
+    format!(
+        "      - when:\n          - publish:\n              - topic: {filter}\n          \
+         - subscribe:\n              - topic: {filter}\n        with:\n          \
+         messages: {messages}\n        exit: cache\n"
+    )
+}
+
+/// An mqtt-kafka binding.
+fn mapping(name: &str, messages: &str, options: &str, routes: &str) -> String {
+    let routes = match routes {
+        "" => String::new(),
+        routes => format!("    routes:\n{routes}"),
+    };
+    format!(
+        "  {name}:
+    type: mqtt-kafka
+    kind: proxy
+    options:
+      topics:
+        sessions: \"@sessions\"
+        messages: \"{messages}\"
+        retained: \"@retained\"
+{options}{routes}    exit: cache
+"
+    )
 }
 
 /// A running engine.

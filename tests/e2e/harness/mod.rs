@@ -1,13 +1,16 @@
 //! What the tests are made of: one real Kafka, the built binary, clients.
 
+mod bystanders;
 mod client;
 mod engine;
 mod kafka;
 mod packet;
 mod process;
 mod programs;
+mod sockets;
 mod traffic;
 
+pub(crate) use bystanders::Bystanders;
 pub(crate) use client::{
     Client, Connect, V5, V311, Will, identifier, message, text_property, user,
 };
@@ -24,6 +27,7 @@ pub(crate) use process::PATIENCE;
 pub(crate) use programs::{
     LIBRARIES, Library, Script, mosquitto_message, mosquitto_pub, mosquitto_sub,
 };
+pub(crate) use sockets::Sockets;
 pub(crate) use traffic::Traffic;
 
 /// Runs each of these functions as two tests: on one worker and on three.

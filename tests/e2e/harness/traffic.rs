@@ -1,11 +1,12 @@
 //! Publishers and a subscriber that go on while something else happens.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::client::{Client, V5, V311};
+use super::client::{Client, V5, V311, message};
 use super::process::PATIENCE;
 
 /// QoS 1 traffic on some topics: a publisher each, and subscribers to all, every client on one
@@ -95,16 +96,34 @@ impl Traffic {
     }
 }
 
-/// Publishes numbers, each when the one before was acknowledged, until told to stop.
+/// Publishes of a publisher that are not acknowledged yet, at any moment: some are under way
+/// whatever happens.
+const WINDOW: usize = 8;
+
+/// Publishes numbers, [`WINDOW`] at a time, until told to stop.
 fn publish(mut client: Client, topic: &str, stop: &AtomicBool) -> usize {
     let mut count = 0;
+    let mut under_way = VecDeque::new();
     while !stop.load(Ordering::Relaxed) {
-        client.publish(topic, &count.to_string(), 1);
+        if under_way.len() == WINDOW {
+            acknowledged(&mut client, &mut under_way);
+        }
+        under_way.push_back(client.send_publish(&message(topic, &count.to_string(), 1)));
         count += 1;
+    }
+    while !under_way.is_empty() {
+        acknowledged(&mut client, &mut under_way);
     }
     client.publish(topic, &format!("{END}{count}"), 1);
     client.ping();
     count
+}
+
+/// The oldest publish must be acknowledged next.
+fn acknowledged(client: &mut Client, under_way: &mut VecDeque<u16>) {
+    let Some(id) = under_way.pop_front() else { return };
+    let reason = client.puback(id);
+    assert!(reason < 0x80, "a publish was refused: {reason:#04x}");
 }
 
 /// The last message of a topic: how many came before it.
