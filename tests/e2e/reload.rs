@@ -3,8 +3,8 @@
 //! nothing is lost or doubled, and the change is in force within a second.
 
 use crate::harness::{
-    Bystanders, Client, Connect, Engine, Setup, Sockets, Traffic, V5, V311, engine_only, fate,
-    message, on_one_and_three_workers,
+    Bystanders, Client, Connect, Engine, Setup, Sockets, Traffic, V5, V311, Value, engine_only,
+    fate, message, on_one_and_three_workers,
 };
 
 on_one_and_three_workers!(
@@ -12,6 +12,7 @@ on_one_and_three_workers!(
     mqtt_routes,
     mqtt_exit,
     mqtt_versions,
+    mqtt_kafka_highest_qos,
     mqtt_kafka_mapping,
     mqtt_kafka_messages_topic,
 );
@@ -150,6 +151,48 @@ fn mqtt_versions(workers: usize) {
     Client::connect(engine.port, V311, "new").ping();
     old.ping();
     bystanders.finish(&["v/x"]);
+}
+
+/// Maximum QoS, in a property of CONNACK.
+const MAXIMUM_QOS: u8 = 0x24;
+
+/// Those who were told of a higher QoS go on with it; newcomers are told of the lower one.
+fn mqtt_kafka_highest_qos(workers: usize) {
+    engine_only!();
+    let high = Setup::new(workers);
+    let engine = high.start();
+    let traffic = Traffic::start(engine.port, &["q/x"]);
+    let mut clients = [V311, V5].map(|version| {
+        let mut client = Client::connect(engine.port, version, &format!("before-{version}"));
+        client.subscribe(&format!("q/{version}"), 1);
+        client
+    });
+    let before = Sockets::of(engine.id());
+    let low = Setup {
+        mapping: "      publish:\n        qosMax: at_most_once\n".to_owned(),
+        ..high.clone()
+    };
+    let event = engine.reload(&low);
+    assert_updated(&engine, &event, &["mapping"]);
+    let mut newcomer = Client::connect(engine.port, V5, "newcomer");
+    assert_eq!(newcomer.announced(MAXIMUM_QOS), Some(&Value::Byte(0)));
+    assert_eq!(newcomer.subscribe_with(&[("q/new", 1)], &[]), [0]);
+    for client in &mut clients {
+        let topic = format!("q/{}", client.version);
+        client.publish(&topic, "at QoS 1 as before", 1);
+        let received = client.receive();
+        assert_eq!((received.text(), received.qos), ("at QoS 1 as before", 1));
+    }
+    traffic.flow();
+    let event = engine.reload(&high);
+    assert_updated(&engine, &event, &["mapping"]);
+    // It was told of 0, and keeps to that.
+    newcomer.publish("q/new", "x", 0);
+    assert_eq!(newcomer.receive().qos, 0);
+    let later = Client::connect(engine.port, V5, "later");
+    assert_eq!(later.announced(MAXIMUM_QOS), None, "2, as long as nothing is said");
+    before.assert_kept(&Sockets::of(engine.id()), &[]);
+    traffic.finish(&["q/x"]);
 }
 
 fn mqtt_kafka_mapping(workers: usize) {

@@ -35,7 +35,7 @@ fn publish(
 ) {
     let mapping = &*definition.mapping;
     let topic = publish.topic;
-    let admitted = mapping.admit_publish(publish.qos, || {
+    let admitted = mapping.admit_publish(publish.qos, mapping.qos_max, || {
         mapping
             .publish(topic, |route, verdict| tell(route, verdict, topic, "publish", mapping, trace))
     });

@@ -26,6 +26,8 @@ pub(super) struct Member {
     pub(super) client_id: Rc<str>,
     pub(super) most_subscriptions: u32,
     pub(super) hub: Rc<Hub>,
+    /// The highest QoS that it may publish at: what was in force when it began.
+    pub(super) qos_max: Qos,
     pub(super) state: RefCell<State>,
     pub(super) requests: RefCell<Requests>,
     pub(super) is_dirty: Cell<bool>,
@@ -96,6 +98,7 @@ impl Member {
             client_id: Rc::clone(begin.client_id),
             most_subscriptions: begin.most_subscriptions,
             hub: Rc::clone(hub),
+            qos_max: hub.qos_max(),
             state: RefCell::new(State { lasting, ..State::default() }),
             requests: RefCell::default(),
             is_dirty: Cell::default(),

@@ -69,9 +69,13 @@ impl Hub {
     }
 
     /// Decides a publish, once for each topic that is remembered.
-    fn admit_publish(&self, publish: &Publish<'_>) -> Result<Rc<Destination>, ReasonCode> {
+    fn admit_publish(
+        &self,
+        publish: &Publish<'_>,
+        agreed: Qos,
+    ) -> Result<Rc<Destination>, ReasonCode> {
         let find = || self.destination(publish.topic);
-        self.with_mapping(|mapping| mapping.admit_publish(publish.qos, find))
+        self.with_mapping(|mapping| mapping.admit_publish(publish.qos, agreed, find))
     }
 
     /// Appends a publish: with RETAIN the retained record first, so that nobody who was told of
@@ -216,7 +220,7 @@ impl Member {
             hub.counters.publishes_refused.increment();
             Err(reason)
         };
-        let destination = match hub.admit_publish(publish) {
+        let destination = match hub.admit_publish(publish, self.qos_max) {
             Ok(destination) => destination,
             Err(reason) => return refuse(reason),
         };

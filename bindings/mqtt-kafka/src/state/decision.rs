@@ -62,17 +62,19 @@ impl Mapping {
         }
     }
 
-    /// Decides a publish of this QoS. `destination` finds where its topic goes, by
-    /// [`Mapping::publish`] or from what is remembered of it.
+    /// Decides a publish of this QoS by a client that was told of `agreed` as the highest: what is
+    /// in force when a session begins holds for it to its end. `destination` finds where its topic
+    /// goes, by [`Mapping::publish`] or from what is remembered of it.
     ///
     /// # Errors
     /// The code that refuses it.
     pub fn admit_publish<D>(
         &self,
         qos: Qos,
+        agreed: Qos,
         destination: impl FnOnce() -> Option<D>,
     ) -> Result<D, ReasonCode> {
-        if qos > self.qos_max {
+        if qos > self.qos_max.max(agreed) {
             return Err(ReasonCode::QOS_NOT_SUPPORTED);
         }
         destination().ok_or(ReasonCode::NOT_AUTHORIZED)
@@ -334,7 +336,7 @@ mod tests {
     #[test]
     fn what_is_above_the_maximum_qos_or_has_no_route_is_refused() {
         let mapping = mapping();
-        let publish = |qos, found| mapping.admit_publish(qos, || found);
+        let publish = |qos, found| mapping.admit_publish(qos, mapping.qos_max, || found);
         assert_eq!(publish(Qos::AtLeastOnce, Some(1)), Ok(1));
         assert_eq!(publish(Qos::ExactlyOnce, Some(1)), Err(ReasonCode::QOS_NOT_SUPPORTED));
         assert_eq!(publish(Qos::AtMostOnce, None), Err(ReasonCode::NOT_AUTHORIZED));
