@@ -83,6 +83,8 @@ impl Control {
         self.release(&fates, &prepared);
         self.plan = plan;
         self.prepared = prepared;
+        // What has nothing to wait for, a listening socket for instance, is gone when this returns.
+        tokio::task::yield_now().await;
         Ok(Applied { fates, draining })
     }
 
@@ -171,6 +173,10 @@ impl Control {
             }
             let (definition, prepared) = (Arc::clone(&node.definition), Arc::clone(prepared));
             drop(tokio::task::spawn_local(async move {
+                let linger = definition.linger();
+                if !linger.is_zero() {
+                    tokio::time::sleep(linger).await;
+                }
                 definition.release(&prepared, RELEASE).await;
             }));
         }

@@ -139,6 +139,12 @@ pub trait Definition: Any + Send + Sync {
         Vec::new()
     }
 
+    /// How long what was prepared goes on after a reload has replaced or removed this binding, so
+    /// that who used it can read to the end what came of that. It is held for as long.
+    fn linger(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Ends what `prepare` began, when no worker uses it any more: flushes, closes. Bounded by
     /// `deadline`.
     fn release<'a>(&'a self, prepared: &'a Prepared, deadline: Duration) -> BoxFuture<'a, ()> {
