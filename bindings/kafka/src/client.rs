@@ -33,6 +33,9 @@ pub(super) fn define(node: &NodeConfig, problems: &mut Problems) -> Option<Arc<d
     Some(Arc::new(Client { options, exit, span }))
 }
 
+/// How long a cluster is read on for those who published to it before a reload led them elsewhere.
+const LINGER: Duration = Duration::from_secs(3);
+
 struct Client {
     options: ClientOptions,
     exit: Option<ExitName>,
@@ -84,7 +87,10 @@ impl Client {
     fn connect(&self, cx: &PrepareCx<'_>) -> Result<crate::cluster::Lease, Problem> {
         let settings = self.settings(self.servers(cx)?);
         let bound = config::CacheOptions::default().log_bytes();
-        crate::librdkafka::open(cx.store(), &settings, &cx.name().to_string(), cx.metrics(), bound)
+        let before = cx.previous::<crate::cluster::Lease>();
+        let before = before.as_deref().map(|lease| &***lease);
+        let name = cx.name().to_string();
+        crate::librdkafka::open_after(cx.store(), &settings, &name, cx.metrics(), bound, before)
             .map_err(|error| Problem::new(codes::E0503, self.span.clone(), error))
     }
 
@@ -159,6 +165,10 @@ impl Definition for Client {
 
     fn attach(&self, _: &Prepared, _: &WorkerCx, _: &mut Links<'_>) -> Attached {
         Attached { entry: None, node: Rc::new(Idle) }
+    }
+
+    fn linger(&self) -> Duration {
+        LINGER
     }
 
     fn release<'a>(&'a self, prepared: &'a Prepared, deadline: Duration) -> BoxFuture<'a, ()> {

@@ -77,6 +77,7 @@ impl Opening<'_> {
             is_producer_ready: AtomicBool::new(false),
             are_limits_known: AtomicBool::new(true),
             has_answered: AtomicBool::new(false),
+            needs_id: AtomicBool::new(false),
             id: OnceLock::new(),
         });
         let started = begin(&cluster);
@@ -135,10 +136,12 @@ impl Cluster {
         self.produce.wake();
     }
 
-    /// Whether the producer has its id and each of `topics` is known or known to be missing.
+    /// Whether the producer has its id, it is known which cluster it is where that matters, and each
+    /// of `topics` is known or known to be missing.
     fn is_warm(&self, topics: &[String]) -> bool {
         self.is_producer_ready.load(Ordering::Acquire)
             && self.are_limits_known.load(Ordering::Acquire)
+            && (self.id.get().is_some() || !self.needs_id.load(Ordering::Acquire))
             && topics.iter().all(|name| {
                 let topic = self.topic(name);
                 topic.count() > 0 || topic.fault().is_some()
@@ -163,8 +166,8 @@ impl Lease {
         Some(Self(cluster))
     }
 
-    /// Waits until the producer has its id and each of `topics` is known or known to be missing,
-    /// at most for `most`; whether it came to that.
+    /// Waits until the producer has its id, it is known which cluster it is where that matters, and
+    /// each of `topics` is known or known to be missing, at most for `most`; whether it came to that.
     pub async fn warm(&self, topics: &[String], most: Duration) -> bool {
         let clock = Clock::new();
         let deadline = clock.now() + most;

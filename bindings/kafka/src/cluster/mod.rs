@@ -3,6 +3,8 @@
 //! (`librdkafka` or `embedded`) takes those on threads of its own.
 
 mod calls;
+#[cfg(feature = "rdkafka")]
+mod inherited;
 mod lane;
 mod lease;
 #[cfg(feature = "rdkafka")]
@@ -18,6 +20,8 @@ use engine::telemetry::{Counter, Metrics};
 use kafka_plane::{Fault, Limits};
 
 pub(crate) use calls::{Calls, Sleeper};
+#[cfg(feature = "rdkafka")]
+pub(crate) use inherited::Inherited;
 pub(crate) use lane::{Answer, Lane};
 pub use lease::Lease;
 pub(crate) use lease::{Opening, spawn};
@@ -58,6 +62,8 @@ pub struct Cluster {
     pub(crate) is_producer_ready: AtomicBool,
     pub(crate) are_limits_known: AtomicBool,
     pub(crate) has_answered: AtomicBool,
+    /// Whether what goes on here depends on which cluster it is.
+    pub(crate) needs_id: AtomicBool,
     /// The id that the cluster gives itself.
     pub(crate) id: OnceLock<Arc<str>>,
 }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::shared::{Lock, Store};
 use engine::telemetry::Metrics;
 
-use crate::cluster::{Calls, Cluster, Lease, Opening, Topic, spawn};
+use crate::cluster::{Calls, Cluster, Inherited, Lease, Opening, Topic, spawn};
 use faults::Refusal;
 
 pub(crate) use acl::Operation;
@@ -54,17 +54,38 @@ pub fn open(
     metrics: &Arc<Metrics>,
     log_bytes: usize,
 ) -> Result<Lease, String> {
-    let record_bytes = DEFAULT_RECORD_BYTES - RECORD_OVERHEAD;
-    let opening = Opening { store, key: settings.key(), name, metrics, log_bytes, record_bytes };
-    opening.open(|cluster| start(cluster, settings))
+    open_after(store, settings, name, metrics, log_bytes, None)
 }
 
-fn start(cluster: &Arc<Cluster>, settings: &Settings) -> Result<(), String> {
+/// As [`open`]. Where it is the cluster that was used as `before`, logs go on where they are there.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_after(
+    store: &Store,
+    settings: &Settings,
+    name: &str,
+    metrics: &Arc<Metrics>,
+    log_bytes: usize,
+    before: Option<&Cluster>,
+) -> Result<Lease, String> {
+    let record_bytes = DEFAULT_RECORD_BYTES - RECORD_OVERHEAD;
+    let opening = Opening { store, key: settings.key(), name, metrics, log_bytes, record_bytes };
+    opening.open(|cluster| start(cluster, settings, before.and_then(Inherited::of)))
+}
+
+fn start(
+    cluster: &Arc<Cluster>,
+    settings: &Settings,
+    inherited: Option<Inherited>,
+) -> Result<(), String> {
     let fetch = Calls::default();
     cluster.sleepers.lock().push(Arc::clone(&fetch.sleeper));
+    cluster.needs_id.store(inherited.is_some(), Ordering::Release);
     let client = Arc::new(Client {
         cluster: Arc::clone(cluster),
         settings: settings.clone(),
+        inherited,
         fetch,
         troubles: Lock::default(),
         are_reports_named: Arc::default(),
@@ -82,6 +103,8 @@ fn start(cluster: &Arc<Cluster>, settings: &Settings) -> Result<(), String> {
 struct Client {
     cluster: Arc<Cluster>,
     settings: Settings,
+    /// Where logs go on, if it is the cluster that was used before.
+    inherited: Option<Inherited>,
     /// What the fetcher is told.
     fetch: Calls<fetcher::Job>,
     /// What the fetcher tells the admin thread, which is woken for it.

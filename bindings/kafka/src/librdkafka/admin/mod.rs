@@ -23,6 +23,9 @@ use crate::cluster::{Answer, Ask, Lane, Topic};
 /// How often all topics are looked at again: partitions added, topics deleted.
 const REFRESH: Duration = Duration::from_secs(3);
 
+/// How long it may take to say which cluster it is.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// How often, while a topic is missing or the cluster does not answer.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -89,6 +92,10 @@ impl Admin {
         let mut asks = Vec::new();
         let mut troubles = Vec::new();
         let mut next_look = self.clock.now() + RETRY;
+        if cluster.inherited.is_some() {
+            // Whether logs go on is known before anybody moves here, as far as it answers by then.
+            self.note_id(ANSWER);
+        }
         while !cluster.is_stopped() {
             // Serves the client's own log.
             self.consumer.poll(Duration::ZERO);

@@ -36,6 +36,7 @@ impl Admin {
 
     fn try_resolve(&mut self, topic: &Arc<Topic>) -> Result<(), Fault> {
         let count = partition_count(&self.consumer, &topic.name)?;
+        self.note_id(Duration::ZERO);
         if topic.reading() != Reading::No {
             self.read_partitions(topic, count)?;
         }
@@ -59,11 +60,14 @@ impl Admin {
             _ => Offset::Beginning,
         };
         let wanted: Vec<_> = (first..count).map(|partition| (topic, partition, from)).collect();
-        let starts: Result<Vec<i64>, Fault> =
+        let found: Result<Vec<i64>, Fault> =
             offsets(&self.consumer, &wanted)?.into_iter().collect();
+        let starts = (first..count)
+            .zip(found?)
+            .map(|(partition, start)| self.inherited(topic, partition).unwrap_or(start));
         let bound = self.cluster.log_bytes.load(Ordering::Relaxed);
         let added: Vec<_> = (first..count)
-            .zip(starts?)
+            .zip(starts)
             .map(|(index, start)| (Partition::new(index, start, bound), start))
             .collect();
         let new = added.iter().map(|(partition, _)| Arc::clone(partition));
@@ -82,6 +86,13 @@ impl Admin {
             );
         }
         Ok(())
+    }
+
+    /// Where a log that was read under another description of this cluster goes on.
+    fn inherited(&self, topic: &Topic, partition: u32) -> Option<i64> {
+        let is_first = topic.reading() == Reading::Log && !self.was_read.contains(&topic.id);
+        let inherited = self.cluster.inherited.as_ref().filter(|_| is_first)?;
+        inherited.position(self.cluster.id().as_deref(), &topic.name, partition)
     }
 
     /// Notes that a topic is not served, and says so once.
@@ -200,13 +211,18 @@ impl Admin {
         self.troubled.insert((topic.id, index), Arc::clone(topic));
     }
 
-    fn note_answer(&mut self) {
-        self.cluster.has_answered.store(true, Ordering::Release);
+    /// Notes which cluster it is, which the client knows from the metadata that came before.
+    pub(super) fn note_id(&self, patience: Duration) {
         if self.cluster.id.get().is_none() {
-            // Known from the metadata that just came: this does not wait.
-            let id = self.consumer.client().fetch_cluster_id(Duration::ZERO);
+            let id = self.consumer.client().fetch_cluster_id(patience);
             id.and_then(|id| self.cluster.id.set(id.into()).ok());
         }
+    }
+
+    fn note_answer(&mut self) {
+        self.cluster.has_answered.store(true, Ordering::Release);
+        // This does not wait.
+        self.note_id(Duration::ZERO);
         if self.down.take().is_some() {
             tracing::info!(event = "kafka.cluster.available", cluster = %self.cluster.name);
         }
