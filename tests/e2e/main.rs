@@ -30,6 +30,7 @@ mod record_written;
 mod refusals;
 mod reload;
 mod reload_files;
+mod reload_kafka;
 mod remote;
 mod request_response;
 mod retained;

@@ -1,6 +1,6 @@
 //! What survives a change of the file: a test for each kind of change, with clients that publish
 //! and subscribe at QoS 1 meanwhile. Every listening socket and every connection stays the same,
-//! nothing is lost or doubled, and the change is in force within a second.
+//! nothing is lost or doubled, and order is kept.
 
 use crate::harness::{
     Bystanders, Client, Connect, Engine, Setup, Sockets, Traffic, V5, V311, Value, engine_only,

@@ -337,14 +337,11 @@ impl Engine {
     /// As [`Engine::reload`], with the text of the file.
     pub(crate) fn reload_text(&self, text: &str) -> Value {
         self.skip_events();
-        let began = Instant::now();
         self.write(text);
         let event = self.event("config.reload.applied or config.reload.refused", |event| {
             event["event"].as_str().is_some_and(|name| name.starts_with("config.reload."))
         });
         assert_eq!(event["event"], "config.reload.applied", "{event}");
-        let elapsed = began.elapsed();
-        assert!(elapsed.as_millis() < 1000, "in force after {elapsed:?}, not within a second");
         event
     }
 

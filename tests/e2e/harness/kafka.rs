@@ -43,14 +43,20 @@ pub(crate) fn clients() -> PathBuf {
 /// The Kafka of this test run, started at the first call.
 pub(crate) fn kafka() -> &'static Kafka {
     // Where it does not start, all who want it fail at once.
-    static KAFKA: LazyLock<Kafka> = LazyLock::new(start);
+    static KAFKA: LazyLock<Kafka> = LazyLock::new(|| start("kafka"));
     &KAFKA
 }
 
-fn start() -> Kafka {
+/// Another cluster of this test run, started at the first call.
+fn other_kafka() -> &'static Kafka {
+    static KAFKA: LazyLock<Kafka> = LazyLock::new(|| start("other-kafka"));
+    &KAFKA
+}
+
+fn start(name: &str) -> Kafka {
     let script = root().join("scripts/kafka/kafka.sh");
     let directory =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kafka-{}", std::process::id()));
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     // Deleted again by the shell that waits for it, since this process does not outlive it. With
     // the settings that a broker has by default: it would create a topic for whoever asks.
     let mut broker = Command::new("bash")
@@ -170,6 +176,14 @@ impl Topics {
         let stream = TcpStream::connect(("127.0.0.1", records.port)).expect("reach Records.java");
         stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
         Self { prefix, place: Place::Kafka(BufReader::new(stream)) }
+    }
+
+    /// Topics of the same names in another cluster, and where that is, host:port.
+    pub(crate) fn in_other_cluster(&self, more: &[&str]) -> (Self, String) {
+        let other = other_kafka();
+        let mut topics = Self { prefix: self.prefix.clone(), ..Self::of(&other.records) };
+        topics.create_all(more);
+        (topics, other.address.clone())
     }
 
     /// Creates all topics.

@@ -73,7 +73,7 @@ impl Member {
         let is_reliable = state.is_reliable;
         drop(state);
         let mut batches = Vec::new();
-        let (next, found) = match reader.log().read(partition, from, READ, &mut batches) {
+        let (next, found) = match reader.read(partition, from, READ, &mut batches) {
             Read::Next(next) => {
                 let (stopped, found) = self.select(&reader, from, end, away, &batches);
                 (stopped.unwrap_or(next).min(end), found)

@@ -52,7 +52,7 @@ impl Hub {
         let mut has_more = false;
         for partition in 0..log.partitions() {
             let from = reader.position(partition);
-            match log.read(partition, from, READ, &mut scratch.batches) {
+            match reader.read(partition, from, READ, &mut scratch.batches) {
                 Read::Next(next) => {
                     let bytes: usize = scratch.batches.iter().map(|b| b.footprint()).sum();
                     has_more |= bytes >= READ;

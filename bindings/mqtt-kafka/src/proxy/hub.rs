@@ -37,6 +37,8 @@ pub(crate) struct Hub {
     /// Since when Kafka has taken no more.
     pub(super) full_since: Cell<Option<Instant>>,
     pub(super) is_full_timed: Cell<bool>,
+    /// Exits that were replaced and whose publishes are not all answered.
+    pub(super) moves: Cell<usize>,
     /// How often subscriptions were moved to a new mapping.
     pub(super) retargets: Cell<u64>,
     pub(super) refusal: Cell<Option<ReasonCode>>,
@@ -69,6 +71,7 @@ impl Hub {
             destinations: RefCell::default(),
             full_since: Cell::default(),
             is_full_timed: Cell::default(),
+            moves: Cell::default(),
             retargets: Cell::default(),
             refusal: Cell::default(),
             upstreams: RefCell::new(Rc::new([])),

@@ -57,7 +57,7 @@ impl Underway {
     }
 
     /// Whether nothing is open of generations before `since`, where `now` is the present one.
-    fn is_settled(&self, since: u64, now: u64) -> bool {
+    pub(super) fn is_settled(&self, since: u64, now: u64) -> bool {
         let is_newer = |at: usize| {
             now - since >= GENERATIONS as u64 || (since..=now).any(|newer| slot(newer) == at)
         };
@@ -103,21 +103,31 @@ impl Hub {
         });
     }
 
-    fn is_anyone_behind(&self, asked: &[AskedEnds]) -> bool {
+    pub(super) fn is_anyone_behind(&self, asked: &[AskedEnds]) -> bool {
         let members = self.members();
         asked.iter().any(|asked| members.iter().any(|member| member.is_behind(&asked.reader)))
     }
 }
 
 /// A log that is being left, and where it ended when all that it was waited for was in it.
-struct AskedEnds {
+pub(super) struct AskedEnds {
     reader: Rc<Reader>,
     /// `None`: not answered. A log that cannot be asked is not waited for.
     ends: Rc<Cell<Option<Ends>>>,
 }
 
 impl AskedEnds {
-    fn is_read(&self) -> bool {
+    pub(super) fn new(reader: Rc<Reader>) -> Self {
+        let ends: Rc<Cell<Option<Ends>>> = Rc::default();
+        let answer = Rc::clone(&ends);
+        let log = reader.log();
+        log.ends(Box::new(move |found| {
+            answer.set(Some(found.unwrap_or_else(|_| Ends::from([]))));
+        }));
+        Self { reader, ends }
+    }
+
+    pub(super) fn is_read(&self) -> bool {
         let ends = self.ends.take();
         let is_read = ends.as_ref().is_some_and(|ends| {
             (0..).zip(ends.iter()).all(|(partition, end)| self.reader.position(partition) >= *end)
@@ -133,16 +143,7 @@ fn ask_ends(hub: &Weak<Hub>, number: u64) -> Vec<AskedEnds> {
     for member in hub.members() {
         member.leaving(number, &mut readers);
     }
-    let ask = |reader: Rc<Reader>| {
-        let ends: Rc<Cell<Option<Ends>>> = Rc::default();
-        let answer = Rc::clone(&ends);
-        let log = reader.log();
-        log.ends(Box::new(move |found| {
-            answer.set(Some(found.unwrap_or_else(|_| Ends::from([]))));
-        }));
-        AskedEnds { reader, ends }
-    };
-    readers.into_iter().map(ask).collect()
+    readers.into_iter().map(AskedEnds::new).collect()
 }
 
 impl Member {

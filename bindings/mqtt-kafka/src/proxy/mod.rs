@@ -5,7 +5,7 @@
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
 //! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`: the RETAIN flag.
 //! - `kept`, `keep`, `resume`, `lasting`, `due`: sessions that outlive their connection.
-//! - `reload`, `retarget`, `leave`: a new mapping, a replaced exit, the end; `shared`: what workers share.
+//! - `reload`, `retarget`, `leave`, `moving`: a new mapping, the end, a replaced exit; `shared`: what workers share.
 
 mod catch_up;
 mod counters;
@@ -20,6 +20,7 @@ mod lasting;
 mod leave;
 mod marks;
 mod member;
+mod moving;
 mod publish;
 mod reader;
 mod reload;

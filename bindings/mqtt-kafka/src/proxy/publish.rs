@@ -191,8 +191,8 @@ impl Member {
 
     /// Whether the session takes another publish. A client is paused at the bound of its
     /// unanswered publishes and of the answers that it has not read, which one that keeps to
-    /// Receive Maximum does not reach, and while Kafka takes no more; one that publishes QoS 0 for
-    /// a moment only.
+    /// Receive Maximum does not reach, while an exit is replaced, and while Kafka takes no more; one
+    /// that publishes QoS 0 for a moment only.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let state = self.state.borrow();
         if let Some(closed) = &state.closed {
@@ -200,7 +200,7 @@ impl Member {
         }
         let open = self.unanswered.get() + state.unread();
         drop(state);
-        if open < usize::from(RECEIVE_MAXIMUM) {
+        if open < usize::from(RECEIVE_MAXIMUM) && self.hub.moves.get() == 0 {
             if self.hub.poll_upstreams(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }

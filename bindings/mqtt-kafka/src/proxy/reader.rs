@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
 
-use kafka_plane::{Listener, Read, TopicLog};
+use kafka_plane::{Batch, Listener, Read, TopicLog};
 
 use super::hub::Hub;
-use super::upstream::{Change, Upstream};
+use super::upstream::Upstream;
 use crate::state::Subscriptions;
 
 /// A log that sessions of this worker subscribe to. It lives while one of them does.
@@ -17,6 +19,8 @@ pub(super) struct Reader {
     pub(super) topic: Rc<str>,
     pub(super) subscriptions: RefCell<Subscriptions>,
     log: RefCell<Rc<dyn TopicLog>>,
+    /// The log of the exit before, of the same cluster.
+    earlier: RefCell<Option<Earlier>>,
     /// Where the next read of each partition begins; `None` before the first start is known.
     positions: RefCell<Option<Vec<i64>>>,
     hub: Weak<Hub>,
@@ -38,6 +42,7 @@ impl Reader {
             topic: topic.into(),
             subscriptions: RefCell::default(),
             log: RefCell::new(log),
+            earlier: RefCell::default(),
             positions: RefCell::default(),
             hub: Rc::downgrade(hub),
             this: Weak::clone(this),
@@ -100,16 +105,79 @@ impl Reader {
         (0..log.partitions()).map(begin).collect()
     }
 
-    /// Takes the log of the exit that the upstream leads to now.
-    pub(super) fn reopen(&self, change: Change) {
-        *self.log.borrow_mut() = self.upstream.exit().log(&self.topic);
+    /// Reads on in the log, from `offset` to about `max_bytes`. What the log of a new exit does not
+    /// hold, since reading began there later, comes from the log before it.
+    pub(super) fn read(
+        &self,
+        partition: u32,
+        offset: i64,
+        max_bytes: usize,
+        out: &mut Vec<Arc<Batch>>,
+    ) -> Read {
+        let found = self.log().read(partition, offset, max_bytes, out);
+        let Read::Gone(start) = found else { return found };
+        let mut earlier = self.earlier.borrow_mut();
+        let Some(earlier) = earlier.as_mut() else { return found };
+        if start > offset {
+            return match earlier.log.read(partition, offset, max_bytes, out) {
+                Read::Next(next) if next > offset => {
+                    earlier.reached(partition, next);
+                    Read::Next(next)
+                }
+                _ => found,
+            };
+        }
+        // Not a topic that was made anew: the new log has not come so far yet.
+        let is_ahead = earlier.ends.get(partition as usize).is_some_and(|end| *end >= offset);
+        if is_ahead { Read::Next(offset) } else { found }
+    }
+
+    /// Takes the log of the exit that the upstream leads to now, of the same cluster: reading goes
+    /// on where it is.
+    pub(super) fn resume(&self) -> Rc<dyn TopicLog> {
+        let earlier = self.take_log();
+        *self.earlier.borrow_mut() =
+            Some(Earlier { log: Rc::clone(&earlier), ends: self.positions() });
+        earlier
+    }
+
+    /// Holds the log before no longer, if it is this one.
+    pub(super) fn forget_earlier(&self, log: &Rc<dyn TopicLog>) {
+        self.earlier.borrow_mut().take_if(|earlier| Rc::ptr_eq(&earlier.log, log));
+    }
+
+    /// Takes the log of the exit that the upstream leads to now, of another cluster: reading begins
+    /// where that ended at `moment`.
+    pub(super) fn begin_anew(&self, moment: Instant) {
+        self.take_log();
+        *self.earlier.borrow_mut() = None;
+        *self.positions.borrow_mut() = self.log().ends_at(moment).map(|ends| ends.to_vec());
+    }
+
+    /// Puts the log of the exit in the place of the one there is, which is returned.
+    fn take_log(&self) -> Rc<dyn TopicLog> {
+        let old = self.log.replace(self.upstream.exit().log(&self.topic));
         self.is_asking.set(false);
         self.listen();
-        if change == Change::OtherCluster {
-            let moment = self.hub.upgrade().map(|hub| hub.cx.reloaded_at());
-            let ends = moment.and_then(|moment| self.log().ends_at(moment));
-            *self.positions.borrow_mut() = ends.map(|ends| ends.to_vec());
+        old
+    }
+}
+
+/// A log whose exit was replaced by another of the same cluster: held for those who have not read
+/// it to its end.
+struct Earlier {
+    log: Rc<dyn TopicLog>,
+    /// How far it was read by somebody, by partition.
+    ends: Vec<i64>,
+}
+
+impl Earlier {
+    fn reached(&mut self, partition: u32, next: i64) {
+        let at = partition as usize;
+        if self.ends.len() <= at {
+            self.ends.resize(at + 1, 0);
         }
+        self.ends[at] = self.ends[at].max(next);
     }
 }
 

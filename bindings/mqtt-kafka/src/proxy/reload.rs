@@ -12,7 +12,7 @@ use mqtt_plane::ReasonCode;
 use super::hub::Hub;
 use super::member::Member;
 use super::reader::Reader;
-use super::upstream::{Change, Upstream, hold};
+use super::upstream::{Upstream, hold};
 use crate::state::Mapping;
 
 /// How long until a log that a reload asks for, and that cannot be read, is tried again.
@@ -53,7 +53,7 @@ impl Hub {
 
     /// Moves the subscriptions of all sessions to the logs that they are served from now.
     /// `begun`: a log that begins with what these subscriptions are to see first.
-    fn retarget(self: &Rc<Self>, begun: Option<&Rc<Reader>>) {
+    pub(super) fn retarget(self: &Rc<Self>, begun: Option<&Rc<Reader>>) {
         for member in self.members() {
             member.retarget(begun);
         }
@@ -102,86 +102,6 @@ impl Hub {
                 }
             }
         }));
-    }
-
-    /// Opens anew what is open on exits that were replaced. On the same cluster readers go on
-    /// where they are; on another they begin at the end.
-    pub(super) fn relink(self: &Rc<Self>) {
-        if self.reopen() {
-            self.open_fixed();
-            // What was asked of the exit that is gone is asked anew.
-            self.retarget(None);
-            self.members().iter().for_each(|member| member.begin_again());
-        }
-    }
-
-    /// Returns whether an exit was replaced.
-    fn reopen(self: &Rc<Self>) -> bool {
-        let mapping = self.mapping();
-        let mut has_changed = false;
-        for upstream in self.upstreams().iter() {
-            let change = upstream.reopen(&mapping.retained, &self.cx);
-            if change == Change::None {
-                continue;
-            }
-            has_changed = true;
-            for reader in self.readers() {
-                if Rc::ptr_eq(&reader.upstream, upstream) {
-                    self.move_reader(&reader, change);
-                }
-            }
-            tracing::info!(
-                event = "mqtt_kafka.exit.replaced",
-                binding = %self.name,
-                exit = %upstream.name,
-                keeps_offsets = change == Change::SameCluster,
-                "reading and appending go on through the new exit"
-            );
-        }
-        // A destination names a producer.
-        self.destinations.borrow_mut().clear();
-        if has_changed {
-            for member in self.members() {
-                member.wake_publisher();
-                member.wake();
-            }
-        }
-        has_changed
-    }
-
-    fn move_reader(self: &Rc<Self>, reader: &Rc<Reader>, change: Change) {
-        let was_placed = reader.is_placed();
-        reader.reopen(change);
-        match change {
-            Change::None => {}
-            Change::SameCluster => {
-                // A log that was read anew may begin later than where this worker was.
-                for (partition, begin) in (0..).zip(reader.begin()) {
-                    let position = reader.position(partition);
-                    if position < begin {
-                        self.counters.logs_fallen_out.increment();
-                        tracing::error!(
-                            event = "mqtt_kafka.log.fallen_out",
-                            binding = %self.name,
-                            topic = %reader.topic,
-                            partition,
-                            from = position,
-                            start = begin,
-                            "the new exit's log no longer holds what this worker had not read"
-                        );
-                        reader.set_position(partition, begin);
-                    }
-                }
-            }
-            Change::OtherCluster => {
-                for member in self.members() {
-                    member.forget_offsets(reader);
-                }
-                if was_placed && !reader.is_placed() {
-                    self.ask(reader);
-                }
-            }
-        }
     }
 
     /// Takes no more sessions if the process ends, and ends those that are left at the deadline.

@@ -11,7 +11,7 @@ use kafka_plane::{Kafka, KafkaExit, Producer, TopicLog, TopicTable};
 
 /// How long an exit that was replaced or removed is held: what was appended through it is answered
 /// through it.
-const ANSWERS: Duration = Duration::from_secs(60);
+pub(super) const ANSWERS: Duration = Duration::from_secs(60);
 
 /// Holds what is no longer in use until its answers have come.
 pub(super) fn hold<T: 'static>(cx: &WorkerCx, old: T) {

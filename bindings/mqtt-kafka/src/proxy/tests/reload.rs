@@ -274,8 +274,18 @@ fn another_cluster_is_read_from_its_end() {
         let known = other.exit().log("messages");
         other.run();
         assert!(known.known_ends().is_some());
+        // On its way while the exit is replaced: it arrives, and publishers wait for it.
+        publisher.publish(&message("r/x", "last here", Qos::AtLeastOnce)).unwrap();
         world.reload(mapping(&[]), &other);
-        other.run();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(publisher.session.poll_ready(&mut cx).is_pending());
+        for _ in 0..4 {
+            tokio::time::sleep(LINGER).await;
+            world.kafka.run();
+            other.run();
+        }
+        assert_eq!(subscriber.payloads(), ["last here"]);
+        assert!(publisher.session.poll_ready(&mut cx).is_ready());
         publisher.publish(&message("r/x", "there", Qos::AtLeastOnce)).unwrap();
         other.run();
         assert_eq!(subscriber.payloads(), ["there"]);

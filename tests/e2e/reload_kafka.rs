@@ -1,0 +1,112 @@
+//! Another address of Kafka's in the file: clients stay, and the engine moves beneath them.
+
+use serde_json::Value;
+
+use crate::harness::{
+    Bystanders, Client, Engine, Setup, V5, engine_only, fate, is_embedded, kafka_only,
+    on_one_and_three_workers,
+};
+
+on_one_and_three_workers!(
+    kafka_servers_of_the_same_cluster,
+    kafka_servers_of_another_cluster,
+    kafka_bootstrap_topics_and_bounds,
+);
+
+/// The kafka bindings are replaced, the mapping holds on to what is there now, and nothing else is
+/// touched.
+fn assert_moved(engine: &Engine, event: &Value) {
+    let expected = [
+        ("tcp", "Keep"),
+        ("mqtt", "Keep"),
+        ("mapping", "Relink"),
+        ("cache", "Replace"),
+        ("log", "Replace"),
+        ("kafka", "Replace"),
+    ];
+    for (binding, expected) in expected {
+        assert_eq!(fate(event, binding), expected, "{binding}: {event}");
+    }
+    assert_eq!(event["connections_draining"], 0, "{event}");
+    assert_eq!(engine.status()["file"], "in force");
+}
+
+fn on_servers(setup: &Setup, address: &str) -> Setup {
+    Setup { kafka: format!("      servers: [\"{address}\"]\n"), ..setup.clone() }
+}
+
+/// The same brokers under another name: positions are carried over.
+fn kafka_servers_of_the_same_cluster(workers: usize) {
+    engine_only!();
+    let before = Setup::new(workers);
+    let engine = before.start();
+    let mut bystanders = Bystanders::start(&engine, &["k/x", "k/y"]);
+    let mut client = Client::connect(engine.port, V5, "client");
+    client.subscribe("k/now", 1);
+    client.retain("k/kept", "before", 1);
+    let address = engine.topics.borrow().address().to_owned();
+    let other = match is_embedded() {
+        true => "192.0.2.2:9092".to_owned(),
+        false => address.replace("127.0.0.1", "localhost"),
+    };
+    assert_ne!(other, address);
+    for (round, address) in [&other, &address, &other].into_iter().enumerate() {
+        let event = bystanders.reload(&engine, &on_servers(&before, address));
+        assert_moved(&engine, &event);
+        client.publish("k/now", &round.to_string(), 1);
+        assert_eq!(client.receive().text(), round.to_string());
+        let mut newcomer = Client::connect(engine.port, V5, "newcomer");
+        newcomer.subscribe("k/kept", 1);
+        assert_eq!(newcomer.receive().text(), "before");
+        newcomer.disconnect(0);
+    }
+    bystanders.finish(&["k/x", "k/y"]);
+}
+
+/// What was acknowledged by the one is delivered from there, what follows comes from the other.
+fn kafka_servers_of_another_cluster(workers: usize) {
+    kafka_only!();
+    let before = Setup::new(workers);
+    let engine = before.start();
+    let (mut topics, address) = engine.topics.borrow().in_other_cluster(&[]);
+    let mut bystanders = Bystanders::start(&engine, &["k/x", "k/y"]);
+    let mut client = Client::connect(engine.port, V5, "client");
+    client.subscribe("k/now", 1);
+    // Of another program, before: not for those who subscribed to the first.
+    topics.produce("messages", Some(b"k/now"), Some(b"old"), &[]);
+    topics.produce("retained", Some(b"k/kept"), Some(b"there"), &[]);
+    let event = bystanders.reload(&engine, &on_servers(&before, &address));
+    assert_moved(&engine, &event);
+    client.publish("k/now", "new", 1);
+    assert_eq!(client.receive().text(), "new");
+    let mut newcomer = Client::connect(engine.port, V5, "newcomer");
+    newcomer.subscribe("k/kept", 1);
+    assert_eq!(newcomer.receive().text(), "there");
+    let is_new = |record: &crate::harness::Record| record.value.as_deref() == Some(b"new");
+    assert!(topics.read("messages", 2).iter().any(is_new));
+    assert!(!engine.records("messages", 0).iter().any(is_new));
+    bystanders.finish(&[]);
+}
+
+/// What a cache keeps and begins with.
+fn kafka_bootstrap_topics_and_bounds(workers: usize) {
+    engine_only!();
+    let setup = Setup::new(workers).with_topics(&["more"]);
+    let engine = setup.start();
+    let mut bystanders = Bystanders::start(&engine, &["c/x"]);
+    let text = setup.yaml();
+    let more =
+        text.replace("        - \"@retained\"\n", "        - \"@retained\"\n        - \"@more\"\n");
+    assert_ne!(more, text);
+    for text in [more, text] {
+        let event = bystanders.reload_text(&engine, &text);
+        for binding in ["tcp", "mqtt", "mapping", "kafka"] {
+            assert_eq!(fate(&event, binding), "Keep", "{binding}: {event}");
+        }
+        // The cache client holds what the cache server prepared.
+        for binding in ["cache", "log"] {
+            assert_eq!(fate(&event, binding), "Update", "{binding}: {event}");
+        }
+    }
+    bystanders.finish(&["c/x"]);
+}
