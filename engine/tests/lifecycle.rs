@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use engine::bytes::Bytes;
 use engine::config::{NodeConfig, NodeName, Problem, Problems, codes};
-use engine::runtime::{EngineOptions, Milestone, ask, run};
+use engine::runtime::{EngineOptions, Milestone, REMOVED, ask, run};
 use engine::shared::Lock;
 use engine::spi::{
     Attached, BindingKind, BoxFuture, Catalog, Coupling, Definition, Entry, Exit, Links, Node,
@@ -206,6 +206,7 @@ impl Running {
             authorization: None,
             poll_interval: Duration::from_secs(30),
             workers: Some(1),
+            drain: REMOVED,
             settings: BTreeMap::new(),
             properties: BTreeMap::new(),
         };

@@ -40,6 +40,10 @@ pub(super) struct Arguments {
     /// Print the configuration before it is put in force, expressions unresolved.
     #[arg(short, long)]
     verbose: bool,
+    /// How long connections may go on when the file no longer has their binding, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = runtime::REMOVED.as_secs(),
+          value_parser = clap::value_parser!(u64).range(..=604_800))]
+    drain: u64,
     /// A property of Zilla; may be repeated. Those that mean something here have effect, of the
     /// others a warning says that they have none.
     #[arg(short = 'P', long = "property", value_name = "NAME[=VALUE]")]
@@ -117,6 +121,7 @@ pub(super) fn run(
         authorization: properties.authorization,
         poll_interval: properties.poll_interval.unwrap_or(POLL_INTERVAL),
         workers,
+        drain: Duration::from_secs(arguments.drain),
         settings,
         properties: properties.of_bindings,
         watches: properties.watches,

@@ -29,6 +29,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long what was prepared may take to flush when the process ends.
 const FLUSH: Duration = Duration::from_secs(10);
 
+/// How long connections of a removed binding may go on, unless the command line says otherwise.
+pub const REMOVED: Duration = Duration::from_secs(30);
+
 /// What an engine is started with.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -43,6 +46,8 @@ pub struct EngineOptions {
     pub workers: Option<usize>,
     /// Whether a change of it is put in force; where not, SIGHUP reads it.
     pub watches: bool,
+    /// How long connections of a removed binding may go on.
+    pub drain: Duration,
     /// What was chosen for the catalog's settings, by name.
     pub settings: BTreeMap<&'static str, String>,
     /// The values of the catalog's properties that were given, by name.

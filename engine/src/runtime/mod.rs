@@ -13,7 +13,7 @@ mod worker;
 
 pub use admin::{admin_path, ask, foretell, stop};
 pub use clock::Clock;
-pub use control::{Engine, EngineOptions, Milestone, StartError, run};
+pub use control::{Engine, EngineOptions, Milestone, REMOVED, StartError, run};
 pub use listener::{ListenerPool, Listeners};
 pub use loads::{Loads, Placed};
 pub use mailbox::{Mailbox, Post};

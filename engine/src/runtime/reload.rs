@@ -58,7 +58,7 @@ impl Control {
         let fates = diff(&self.plan, &plan);
         let prepared = self.prepare(&plan, &fates).await?;
         let begun_at = self.clock.now();
-        let (replaced, removed) = worker::retirements(begun_at);
+        let (replaced, removed) = worker::retirements(begun_at, self.options.drain);
         let steps = fates
             .iter()
             .map(|(name, fate)| {

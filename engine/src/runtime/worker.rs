@@ -206,12 +206,10 @@ impl Worker {
     }
 }
 
-/// How long a removed binding lets its connections go on.
-const REMOVED: Duration = Duration::from_secs(30);
-
-/// The retirement of replaced and of removed nodes, from `now`.
-pub(super) fn retirements(now: Instant) -> (Retire, Retire) {
+/// The retirement of replaced and of removed nodes, from `now`. Connections of removed ones may go
+/// on for `drain`.
+pub(super) fn retirements(now: Instant, drain: Duration) -> (Retire, Retire) {
     let replaced = Retire { is_shutdown: false, deadline: None };
-    let removed = Retire { is_shutdown: false, deadline: Some(now + REMOVED) };
+    let removed = Retire { is_shutdown: false, deadline: Some(now + drain) };
     (replaced, removed)
 }
