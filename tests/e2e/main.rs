@@ -31,6 +31,7 @@ mod refusals;
 mod reload;
 mod reload_files;
 mod reload_kafka;
+mod reload_removed;
 mod remote;
 mod request_response;
 mod retained;

@@ -1,43 +1,10 @@
-//! Ports that come and go, files that are broken or missing, and what is told about it.
-
-use std::net::TcpStream;
+//! Files that are broken or missing, and what is told about it.
 
 use crate::harness::{
-    Client, Setup, Traffic, V5, engine_only, fate, free_port, on_one_and_three_workers, text,
+    Client, Setup, Traffic, V5, engine_only, fate, on_one_and_three_workers, text,
 };
 
-on_one_and_three_workers!(
-    a_port_is_added_and_removed,
-    a_broken_file_changes_nothing_and_is_reported_with_its_place,
-);
-
-fn a_port_is_added_and_removed(workers: usize) {
-    engine_only!();
-    let (first, second) = (free_port(), free_port());
-    let on = |ports: &[u16]| Setup { ports: ports.to_vec(), ..Setup::new(workers) };
-    let engine = on(&[first]).start();
-    assert_eq!(engine.port, first);
-    assert!(TcpStream::connect(("127.0.0.1", second)).is_err());
-    let traffic = Traffic::start(first, &["p/x"]);
-    let event = engine.reload(&on(&[first, second]));
-    assert_eq!((fate(&event, "tcp"), fate(&event, "mqtt")), ("Update", "Keep"));
-    // Several, so that each worker's listener serves one.
-    let mut there: Vec<Client> =
-        (0..8).map(|number| Client::connect(second, V5, &format!("there-{number}"))).collect();
-    there.iter_mut().for_each(|client| client.subscribe("there", 1));
-    let mut here = Client::connect(first, V5, "here");
-    here.publish("there", "hello", 1);
-    for client in &mut there {
-        assert_eq!(client.receive().text(), "hello");
-    }
-    traffic.flow();
-    let event = engine.reload(&on(&[first]));
-    assert_eq!(fate(&event, "tcp"), "Update");
-    assert!(TcpStream::connect(("127.0.0.1", second)).is_err(), "it is closed");
-    here.ping();
-    Client::connect(first, V5, "another").ping();
-    traffic.finish(&["p/x"]);
-}
+on_one_and_three_workers!(a_broken_file_changes_nothing_and_is_reported_with_its_place,);
 
 fn a_broken_file_changes_nothing_and_is_reported_with_its_place(workers: usize) {
     engine_only!();

@@ -54,6 +54,8 @@ pub(crate) struct Setup {
     pub(crate) properties: Vec<String>,
     /// More bindings, indented by two.
     pub(crate) more: String,
+    /// More arguments of `zilla start`.
+    pub(crate) arguments: Vec<&'static str>,
 }
 
 impl Setup {
@@ -70,6 +72,7 @@ impl Setup {
             kafka: "      servers: [\"${{env.KAFKA_BOOTSTRAP_SERVER}}\"]\n".to_owned(),
             properties: Vec::new(),
             more: String::new(),
+            arguments: Vec::new(),
         }
     }
 
@@ -87,6 +90,25 @@ impl Setup {
     /// Adds a route of the mqtt-kafka binding that sends `filter` to the Kafka topic `messages`.
     pub(crate) fn with_route(mut self, filter: &str, messages: &str) -> Self {
         self.routes += &route(filter, messages);
+        self
+    }
+
+    /// Adds a tcp server on `port` and an mqtt server that exits to `mapping`; names that end in 2.
+    pub(crate) fn with_second_server(mut self, port: u16, mapping: &str) -> Self {
+        self.more += &format!(
+            "  tcp2:
+    type: tcp
+    kind: server
+    options:
+      host: 127.0.0.1
+      port: {port}
+    exit: mqtt2
+  mqtt2:
+    type: mqtt
+    kind: server
+    exit: {mapping}
+"
+        );
         self
     }
 
@@ -201,8 +223,8 @@ pub(crate) struct Engine {
     pub(crate) file: PathBuf,
     /// What it was started on.
     location: String,
-    workers: usize,
-    properties: Vec<String>,
+    /// What it was started with.
+    setup: Setup,
     /// Where Kafka is.
     address: String,
     process: Process,
@@ -247,15 +269,13 @@ impl Engine {
         address: &str,
         topics: Topics,
     ) -> Self {
-        let Setup { workers, properties, .. } = setup;
-        let (process, errors, port) = launch(&location, (*workers, properties), address, &topics);
+        let (process, errors, port) = launch(&location, setup, address, &topics);
         let engine = Self {
             port,
             topics: RefCell::new(topics),
             file: directory.path().join("zilla.yaml"),
             location,
-            workers: *workers,
-            properties: properties.clone(),
+            setup: setup.clone(),
             address: address.to_owned(),
             process,
             errors,
@@ -278,7 +298,7 @@ impl Engine {
 
     /// The properties that it has when it is started again.
     pub(crate) fn set_properties(&mut self, setup: &Setup) {
-        self.properties.clone_from(&setup.properties);
+        self.setup.properties.clone_from(&setup.properties);
     }
 
     /// Ends the engine as `kill -9` does.
@@ -290,7 +310,7 @@ impl Engine {
     pub(crate) fn launch(&mut self) {
         let topics = self.topics.borrow();
         (self.process, self.errors, self.port) =
-            launch(&self.location, (self.workers, &self.properties), &self.address, &topics);
+            launch(&self.location, &self.setup, &self.address, &topics);
         drop(topics);
         self.read.set(0);
         self.event_named("config.reload.applied");
@@ -311,8 +331,7 @@ impl Engine {
             topics: RefCell::new(Topics::embedded(1)),
             file,
             location: String::new(),
-            workers: 1,
-            properties: Vec::new(),
+            setup: Setup::new(1),
             address: String::new(),
             process,
             errors: std::sync::mpsc::channel().1,
@@ -457,16 +476,17 @@ impl Drop for Engine {
 /// Starts the engine and waits until it serves; the process, its standard error, its first port.
 fn launch(
     location: &str,
-    (workers, properties): (usize, &[String]),
+    setup: &Setup,
     address: &str,
     topics: &Topics,
 ) -> (Process, Receiver<String>, u16) {
     let mut process = Process::start(
         "zilla",
-        zilla(&["start", "--log-format", "json", "--workers", &workers.to_string(), "-c"])
+        zilla(&["start", "--log-format", "json", "--workers", &setup.workers.to_string(), "-c"])
             .arg(location)
             .args(topics.arguments())
-            .args(properties.iter().flat_map(|property| ["-P", property]))
+            .args(setup.properties.iter().flat_map(|property| ["-P", property]))
+            .args(&setup.arguments)
             .env("KAFKA_BOOTSTRAP_SERVER", address)
             .stderr(Stdio::piped()),
     );

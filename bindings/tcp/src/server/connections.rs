@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::bytes::Ended;
 use engine::runtime::Placed;
@@ -13,6 +13,9 @@ use engine::spi::WorkerCx;
 use engine::telemetry::Counter;
 use slab::Slab;
 use tokio::task::AbortHandle;
+
+/// How long after its deadline a connection is cut off.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The connections that are open, one task each.
 pub(super) struct Connections {
@@ -50,14 +53,15 @@ impl Connections {
         }
     }
 
-    /// Ends at `deadline` whatever is still open then.
+    /// Ends, a moment after `deadline`, whatever is still open then: what serves the connections may
+    /// have the same deadline, and tells the peers why they end.
     pub(super) fn cut_off_at(&self, deadline: Instant) {
         if self.cut_off.replace(true) || self.len() == 0 {
             return;
         }
         let Some(this) = self.this.upgrade() else { return };
         drop(self.cx.spawn(async move {
-            tokio::time::sleep_until(deadline.into()).await;
+            tokio::time::sleep_until((deadline + FAREWELL).into()).await;
             let tasks: Vec<_> =
                 this.tasks.borrow().iter().filter_map(|(_, task)| task.clone()).collect();
             for task in tasks {
