@@ -1,10 +1,15 @@
 //! Files that are broken or missing, and what is told about it.
 
 use crate::harness::{
-    Client, Setup, Traffic, V5, engine_only, fate, on_one_and_three_workers, text,
+    Bystanders, Client, Setup, Traffic, V5, engine_only, fate, free_port, on_one_and_three_workers,
+    run_zilla, text,
 };
 
-on_one_and_three_workers!(a_broken_file_changes_nothing_and_is_reported_with_its_place,);
+on_one_and_three_workers!(
+    a_broken_file_changes_nothing_and_is_reported_with_its_place,
+    status_prints_the_last_receipt,
+    process_settings_are_refused_and_named,
+);
 
 fn a_broken_file_changes_nothing_and_is_reported_with_its_place(workers: usize) {
     engine_only!();
@@ -94,6 +99,75 @@ fn a_port_that_is_taken_refuses_the_change() {
     Client::connect(engine.port, V5, "d").ping();
 }
 
+/// `zilla status` prints what the last reload did, and why the file is not in force until it is.
+fn status_prints_the_last_receipt(workers: usize) {
+    engine_only!();
+    let second = free_port();
+    let one = Setup { arguments: vec!["--drain", "1"], ..Setup::new(workers) };
+    let two = one.clone().with_second_server(second, "mapping");
+    let engine = two.start();
+    let file = engine.file.to_str().unwrap();
+    let shown = || String::from_utf8(run_zilla(&["status", "-c", file]).stdout).unwrap();
+    let here = Client::connect(engine.port, V5, "here");
+    let mut there: Vec<Client> =
+        (0..3).map(|number| Client::connect(second, V5, &format!("there-{number}"))).collect();
+    let event = engine.reload(&one);
+    let receipt = engine.status()["reload"].clone();
+    for (of_receipt, of_event) in [
+        ("generation", "generation"),
+        ("hash", "hash"),
+        ("unchanged", "unchanged"),
+        ("kept", "connections_kept"),
+        ("draining", "connections_draining"),
+        ("duration_us", "duration_us"),
+    ] {
+        assert_eq!(receipt[of_receipt], event[of_event], "{receipt} {event}");
+    }
+    let (kept, draining, closed) = (&receipt["kept"], &receipt["draining"], &receipt["closed"]);
+    assert_eq!([kept, draining, closed], [1, 3, 0], "{receipt}");
+    let fates = receipt["fates"].as_array().unwrap();
+    let of = |name: &str| fates.iter().find(|fate| fate[0] == format!("test:{name}")).unwrap();
+    assert_eq!((&of("tcp")[1], &of("tcp2")[1]), (&"Keep".into(), &"Retire".into()));
+    assert!(shown().contains("connections: 1 kept, 3 draining, 0 closed"), "{}", shown());
+    there.iter_mut().for_each(|client| drop(client.end()));
+    let event = engine.event_named("config.reload.drained");
+    assert_eq!((&event["generation"], &event["connections_closed"]), (&2.into(), &3.into()));
+    assert!(shown().contains("connections: 1 kept, 0 draining, 3 closed"), "{}", shown());
+    assert_eq!(engine.status()["refused"], serde_json::Value::Null);
+    // Refused: the receipt stays, and what is wrong is there until it is mended.
+    engine.write(&one.yaml().replacen("exit: mapping", "exit: nowhere", 1));
+    engine.event_named("config.reload.refused");
+    let status = engine.status();
+    assert_eq!(status["reload"]["generation"], 2);
+    let problems = text(&status["refused"]["problems"]);
+    assert!(problems.contains(&format!("{file}:")) && problems.contains("nowhere"), "{status}");
+    assert!(shown().contains("file not in force: it has errors"), "{}", shown());
+    assert!(shown().contains("binding `nowhere` does not exist"), "{}", shown());
+    engine.reload(&one);
+    assert_eq!(engine.status()["refused"], serde_json::Value::Null);
+    assert!(!shown().contains("nowhere"), "{}", shown());
+    drop(here);
+}
+
+/// What is given to `zilla start` is no matter of the file.
+fn process_settings_are_refused_and_named(workers: usize) {
+    engine_only!();
+    let setup = Setup::new(workers);
+    let engine = setup.start();
+    let mut bystanders = Bystanders::start(&engine, &["s/x"]);
+    bystanders.during(&engine, &[], || {
+        engine.skip_events();
+        let workers = "name: test\nengine:\n  workers: 7\n";
+        engine.write(&setup.yaml().replacen("name: test\n", workers, 1));
+        let event = engine.event_named("config.reload.refused");
+        let place = format!("{}:2:1: error[E", engine.file.display());
+        let problems = text(&event["problems"]);
+        assert!(problems.contains(&place) && problems.contains("`engine`"), "{event}");
+    });
+    assert_eq!(engine.status()["workers"], workers);
+    bystanders.finish(&["s/x"]);
+}
+
 /// Written in place, as `cat >` does, and read again at SIGHUP.
 #[test]
 fn the_file_may_be_written_in_place() {
@@ -136,7 +210,7 @@ fn status_shows_generation_bindings_connections_and_counters() {
     assert_eq!(engine.counter("publishes_received"), 1);
     assert_eq!(engine.counter("deliveries_sent"), 1);
     let file = engine.file.to_str().unwrap();
-    let output = crate::harness::run_zilla(&["status", "-c", file]);
+    let output = run_zilla(&["status", "-c", file]);
     let shown = String::from_utf8(output.stdout).unwrap();
     for part in ["generation 1", "in force", "test:mqtt", "publishes_received"] {
         assert!(shown.contains(part), "{part} is not in {shown}");

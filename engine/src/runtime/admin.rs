@@ -48,7 +48,7 @@ pub(super) enum Question {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
     /// Its state.
-    Status(Status),
+    Status(Box<Status>),
     /// What the configuration would do.
     Plan(Forecast),
     /// The problems of the configuration, as text.
@@ -93,7 +93,7 @@ fn directory() -> io::Result<PathBuf> {
 /// Where none runs on it, or it does not answer.
 pub fn ask(config: &Location) -> io::Result<Status> {
     match exchange(config, &Question::Status, PATIENCE)? {
-        Answer::Status(status) => Ok(status),
+        Answer::Status(status) => Ok(*status),
         _ => Err(something_else()),
     }
 }

@@ -1,7 +1,6 @@
 //! The control thread: signals, the file watch, reloads, questions from outside.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,10 @@ use crate::config::{
 use crate::graph::{Fate, Forecast, Plan, build};
 use crate::runtime::admin::{Admin, Answer, Question};
 use crate::runtime::input::Input;
-use crate::runtime::reload::Applied;
-use crate::runtime::status::{NodeStatus, Status};
+use crate::runtime::receipt::{self, Drains};
+use crate::runtime::status::{NodeStatus, Status, Tally};
 use crate::runtime::worker::{self, WorkerStart};
-use crate::runtime::{Clock, ListenerPool, Loads, Mailbox, Post};
+use crate::runtime::{Clock, ListenerPool, Loads, Mailbox, Post, Receipt, Refusal};
 use crate::shared::Store;
 use crate::spi::{Catalog, Prepared, Retire};
 use crate::telemetry::Metrics;
@@ -95,8 +94,10 @@ pub(super) struct Control {
     pub(super) schema: Schema,
     pub(super) plan: Plan,
     pub(super) prepared: HashMap<NodeName, Prepared>,
-    pub(super) fates: HashMap<NodeName, Fate>,
     pub(super) generation: u64,
+    pub(super) receipt: Receipt,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) drains: Drains,
     pub(super) file: String,
     pub(super) clock: Clock,
     pub(super) listeners: ListenerPool,
@@ -109,6 +110,8 @@ pub(super) struct Control {
 enum Wake {
     Changed(Change),
     Ask(Question, tokio::sync::oneshot::Sender<Answer>),
+    /// It is time to look at connections that are to end.
+    Look,
     Terminate,
 }
 
@@ -169,8 +172,10 @@ async fn supervise(
         catalog,
         plan: Plan::default(),
         prepared: HashMap::new(),
-        fates: HashMap::new(),
         generation: 0,
+        receipt: Receipt::default(),
+        refusal: None,
+        drains: Drains::default(),
         file: "in force".to_owned(),
         clock: Clock::new(),
         listeners: ListenerPool::new(workers),
@@ -193,6 +198,7 @@ async fn supervise(
     tracing::info!(event = "engine.started");
     on_milestone(Milestone::Serves(&Engine { addresses: control.addresses() }));
 
+    let mut looks = tokio::time::interval(receipt::LOOK);
     loop {
         let wake = tokio::select! {
             Some(wake) = inbox.recv() => wake,
@@ -209,6 +215,7 @@ async fn supervise(
                 );
                 continue;
             }
+            _ = looks.tick(), if !control.drains.is_empty() => Wake::Look,
             _ = terminate.recv() => Wake::Terminate,
             _ = interrupt.recv() => Wake::Terminate,
         };
@@ -220,7 +227,7 @@ async fn supervise(
                 control.keep(&format!("unreadable: {error}"));
             }
             Wake::Ask(Question::Status, reply) => {
-                reply.send(Answer::Status(control.status().await)).ok();
+                reply.send(Answer::Status(Box::new(control.status().await))).ok();
             }
             Wake::Ask(Question::Plan { name, text }, reply) => {
                 reply.send(control.forecast(&Source::new(name, text)).await).ok();
@@ -228,6 +235,10 @@ async fn supervise(
             Wake::Ask(Question::Stop, reply) => {
                 reply.send(Answer::Stopping).ok();
                 break;
+            }
+            Wake::Look => {
+                let left = control.tally().await.retired;
+                control.drains.note(&left);
             }
             Wake::Terminate => break,
         }
@@ -253,23 +264,23 @@ impl Control {
     async fn reload_and_report(&mut self, source: &Source) {
         if let Err(problems) = self.reload(source).await {
             "not in force: it has errors".clone_into(&mut self.file);
-            tracing::error!(
-                event = "config.reload.refused",
-                generation = self.generation,
-                problems = %problems,
-                "nothing has changed; mend the file",
-            );
+            self.refuse(problems, "nothing has changed; mend the file");
         }
     }
 
     fn keep(&mut self, why: &str) {
         self.file = why.to_owned();
+        self.refuse(format!("the file is {why}"), "what was in force stays in force");
+    }
+
+    fn refuse(&mut self, problems: String, what_now: &str) {
         tracing::error!(
             event = "config.reload.refused",
             generation = self.generation,
-            problems = %format_args!("the file is {why}"),
-            "what was in force stays in force",
+            problems = %problems,
+            "{what_now}",
         );
+        self.refusal = Some(Refusal { at_unix_ms: self.clock.unix_millis(), problems });
     }
 
     /// Plans, prepares and commits. On failure nothing has changed, and the problems are returned
@@ -295,23 +306,41 @@ impl Control {
             }
         };
         "in force".clone_into(&mut self.file);
+        self.refusal = None;
         let warnings = shown(problems);
         if !warnings.is_empty() {
             tracing::warn!(event = "config.warnings", problems = %warnings);
         }
         let micros = (self.clock.now() - began).as_micros();
+        let draining = |tally: &Tally| tally.retired.values().sum::<usize>();
+        self.receipt = Receipt {
+            at_unix_ms: self.clock.unix_millis(),
+            generation: self.generation,
+            hash: format!("{hash:016x}"),
+            unchanged,
+            fates: self.in_file_order(&applied.fates),
+            kept: self.loads.total().saturating_sub(draining(&applied.tally)),
+            draining: applied.tally.retired.get(&self.generation).copied().unwrap_or_default(),
+            closed: 0,
+            duration_us: u64::try_from(micros).unwrap_or(u64::MAX),
+        };
+        self.drains.begin(self.generation, self.receipt.draining);
+        self.tell();
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let receipt = &self.receipt;
         tracing::info!(
             event = "config.reload.applied",
-            generation = self.generation,
-            hash = %format_args!("{hash:016x}"),
-            unchanged,
-            nodes = %self.describe(&applied),
-            connections_kept = self.loads.total().saturating_sub(applied.draining),
-            connections_draining = applied.draining,
-            duration_us = u64::try_from(micros).unwrap_or(u64::MAX),
+            generation = receipt.generation,
+            hash = %receipt.hash,
+            unchanged = receipt.unchanged,
+            nodes = %receipt.fates_text(),
+            connections_kept = receipt.kept,
+            connections_draining = receipt.draining,
+            duration_us = receipt.duration_us,
         );
-        self.fates = applied.fates.into_iter().collect();
-        Ok(())
     }
 
     /// What a configuration would do, with the connections that there are now.
@@ -324,24 +353,19 @@ impl Control {
             return Answer::Refused(environment.redacted(source, problems).render());
         };
         let mut forecast = Forecast::new(&self.plan, &plan);
-        let mut connections = self.connections().await;
+        let mut connections = self.tally().await.connections;
         for node in &mut forecast.nodes {
             node.connections = Some(connections.remove(&node.name).unwrap_or_default());
         }
         Answer::Plan(forecast)
     }
 
-    fn describe(&self, applied: &Applied) -> String {
-        let fate = |name: &NodeName| applied.fates.iter().find(|(other, _)| other == name);
-        let mut text = String::new();
-        let gone = applied.fates.iter().filter(|(_, fate)| *fate == Fate::Retire);
+    /// The fates of the file's bindings in its order, then of those that it no longer has.
+    fn in_file_order(&self, fates: &[(NodeName, Fate)]) -> Vec<(String, Fate)> {
+        let fate = |name: &NodeName| fates.iter().find(|(other, _)| other == name);
+        let gone = fates.iter().filter(|(_, fate)| *fate == Fate::Retire);
         let all = self.plan.file_order.iter().filter_map(fate).chain(gone);
-        for (name, fate) in all {
-            let separator = if text.is_empty() { "" } else { " " };
-            // Writing to a string does not fail.
-            write!(text, "{separator}{name}={}", fate.name()).ok();
-        }
-        text
+        all.map(|(name, fate)| (name.to_string(), *fate)).collect()
     }
 
     fn addresses(&self) -> Vec<(String, NodeName)> {
@@ -358,22 +382,24 @@ impl Control {
         addresses
     }
 
-    /// The connections of each node, by its name with its namespace.
-    async fn connections(&self) -> HashMap<String, usize> {
-        let mut connections: HashMap<String, usize> = HashMap::new();
+    /// The connections that there are.
+    async fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
         for mailbox in &self.mailboxes {
             let (reply, answer) = tokio::sync::oneshot::channel();
             mailbox.post_always(Post::Status(reply));
-            let Ok(status) = answer.await else { continue };
-            for (name, count) in status.connections {
-                *connections.entry(name.to_string()).or_insert(0) += count;
+            if let Ok(status) = answer.await {
+                tally.add(status);
             }
         }
-        connections
+        tally
     }
 
     async fn status(&self) -> Status {
-        let connections = self.connections().await;
+        let Tally { connections, retired } = self.tally().await;
+        let draining = retired.get(&self.generation).copied().unwrap_or_default();
+        let closed = self.receipt.draining.saturating_sub(draining);
+        let reload = Receipt { draining, closed, ..self.receipt.clone() };
         let bindings = self
             .plan
             .file_order
@@ -384,7 +410,7 @@ impl Control {
                     name: name.to_string(),
                     type_name: node.type_name.clone(),
                     kind: node.kind.clone(),
-                    fate: self.fates.get(name).map_or("", |fate| fate.name()).to_owned(),
+                    fate: reload.fate(name).map_or("", Fate::name).to_owned(),
                     connections: connections.get(&name.to_string()).copied().unwrap_or_default(),
                 })
             })
@@ -395,6 +421,8 @@ impl Control {
             generation: self.generation,
             hash: format!("{:016x}", self.plan.hash()),
             file: self.file.clone(),
+            reload,
+            refused: self.refusal.clone(),
             workers: self.mailboxes.len(),
             bindings,
             counters: self

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::config::{NodeName, Problem, codes};
 use crate::graph::{Fate, Plan, PlanNode, diff};
 use crate::runtime::control::Control;
+use crate::runtime::status::Tally;
 use crate::runtime::{Post, worker};
 use crate::spi::{Definition, PrepareCx, Prepared, Retire};
 
@@ -45,8 +46,8 @@ pub(super) struct Work {
 /// What a reload did.
 pub(super) struct Applied {
     pub(super) fates: Vec<(NodeName, Fate)>,
-    /// Connections that go on in what was replaced or removed.
-    pub(super) draining: usize,
+    /// The connections after it.
+    pub(super) tally: Tally,
 }
 
 impl Control {
@@ -78,14 +79,14 @@ impl Control {
             replaced,
             removed,
         });
-        let draining = self.commit(&application).await;
+        let tally = self.commit(&application).await;
         drop(application);
         self.release(&fates, &prepared);
         self.plan = plan;
         self.prepared = prepared;
         // What has nothing to wait for, a listening socket for instance, is gone when this returns.
         tokio::task::yield_now().await;
-        Ok(Applied { fates, draining })
+        Ok(Applied { fates, tally })
     }
 
     /// Prepares every node that is new or changed, exits first. Nodes that are kept keep what they
@@ -143,19 +144,21 @@ impl Control {
         }
     }
 
-    /// Has every worker apply the plan; returns how many connections go on in what was retired.
-    async fn commit(&self, application: &Arc<Application>) -> usize {
+    /// Has every worker apply the plan; returns what they have then.
+    async fn commit(&self, application: &Arc<Application>) -> Tally {
         let mut answers = Vec::with_capacity(self.mailboxes.len());
         for mailbox in &self.mailboxes {
             let (done, answer) = tokio::sync::oneshot::channel();
             mailbox.post_always(Post::Apply(Arc::clone(application), done));
             answers.push(answer);
         }
-        let mut draining = 0;
+        let mut tally = Tally::default();
         for answer in answers {
-            draining += answer.await.map_or(0, |status| status.retired);
+            if let Ok(status) = answer.await {
+                tally.add(status);
+            }
         }
-        draining
+        tally
     }
 
     /// Ends, off the reload path, what replaced and removed nodes had prepared.

@@ -56,9 +56,18 @@ struct Worker {
     nodes: BTreeMap<NodeName, Running>,
     entries: HashMap<NodeName, Entry>,
     /// Replaced or removed instances that still have connections.
-    retired: Vec<Rc<dyn Node>>,
+    retired: Vec<Retired>,
     /// The names of the plan, exits first.
     order: Vec<NodeName>,
+}
+
+/// An instance that a reload replaced or removed.
+struct Retired {
+    node: Rc<dyn Node>,
+    /// The generation of that reload.
+    generation: u64,
+    /// Whether connections come to it from outside, and not from another node.
+    is_outermost: bool,
 }
 
 /// An instance, and what it was made from.
@@ -146,8 +155,7 @@ impl Worker {
                 (Fate::Retire, _) => {
                     self.entries.remove(&step.name);
                     if let Some(running) = self.nodes.remove(&step.name) {
-                        running.node.retire(application.removed);
-                        self.retired.push(running.node);
+                        self.retire(running, application.removed);
                     }
                 }
                 // Keep: nothing. The others come with their work.
@@ -183,13 +191,35 @@ impl Worker {
         }
         let running = Running { node: attached.node, work: work.clone() };
         if let Some(old) = self.nodes.insert(name.clone(), running) {
-            old.node.retire(replaced);
-            self.retired.push(old.node);
+            self.retire(old, replaced);
         }
     }
 
+    fn retire(&mut self, running: Running, retire: Retire) {
+        running.node.retire(retire);
+        self.retired.push(Retired {
+            node: running.node,
+            generation: self.cx.generation(),
+            is_outermost: running.work.definition.entry().is_none(),
+        });
+    }
+
     fn forget_ended(&mut self) {
-        self.retired.retain(|node| node.connections() > 0);
+        self.retired.retain(|retired| retired.node.connections() > 0);
+    }
+
+    /// The connections of retired instances, by the generation that retired them. One connection
+    /// passes several nodes: those that come from outside are counted where they come in, if more
+    /// are not found anywhere else.
+    fn draining(&self) -> BTreeMap<u64, usize> {
+        let mut all: BTreeMap<u64, (usize, usize)> = BTreeMap::new();
+        for retired in &self.retired {
+            let (outermost, most) = all.entry(retired.generation).or_default();
+            let connections = retired.node.connections();
+            *most = (*most).max(connections);
+            *outermost += if retired.is_outermost { connections } else { 0 };
+        }
+        all.into_iter().map(|(at, (outermost, most))| (at, outermost.max(most))).collect()
     }
 
     fn status(&mut self) -> WorkerStatus {
@@ -200,8 +230,7 @@ impl Worker {
                 .iter()
                 .map(|(name, running)| (name.clone(), running.node.connections()))
                 .collect(),
-            // One connection passes several nodes, so that a sum would count it more than once.
-            retired: self.retired.iter().map(|node| node.connections()).max().unwrap_or(0),
+            retired: self.draining(),
         }
     }
 }
