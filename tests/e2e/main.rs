@@ -32,6 +32,7 @@ mod reload;
 mod reload_files;
 mod reload_kafka;
 mod reload_removed;
+mod reload_watch;
 mod remote;
 mod request_response;
 mod retained;

@@ -140,8 +140,16 @@ impl<F: FnMut(Change)> Watch<F> {
     fn run(&mut self) {
         // Between the reading of what is known and the first watch, the file may have changed.
         self.check();
+        let mut is_polling = false;
         while !self.is_stopped.load(Ordering::Acquire) {
             let poll = if self.targets.are_watched() { POLL } else { POLL_ALONE };
+            if !std::mem::replace(&mut is_polling, poll == POLL_ALONE) && is_polling {
+                tracing::warn!(
+                    event = "config.watch.polling",
+                    file = %self.path.display(),
+                    "the system gives no notice of its changes: it is read several times a second",
+                );
+            }
             match self.inbox.recv_timeout(poll) {
                 Ok(notice) => {
                     self.settle(notice);

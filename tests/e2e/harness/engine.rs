@@ -56,6 +56,10 @@ pub(crate) struct Setup {
     pub(crate) more: String,
     /// More arguments of `zilla start`.
     pub(crate) arguments: Vec<&'static str>,
+    /// Whether the file lies as a mounted ConfigMap of Kubernetes does.
+    pub(crate) is_volume: bool,
+    /// Whether the engine runs where the system gives no notices of changed files.
+    pub(crate) lacks_inotify: bool,
 }
 
 impl Setup {
@@ -73,6 +77,8 @@ impl Setup {
             properties: Vec::new(),
             more: String::new(),
             arguments: Vec::new(),
+            is_volume: false,
+            lacks_inotify: false,
         }
     }
 
@@ -248,6 +254,17 @@ pub(crate) fn zilla(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same command where no program may have an inotify instance (namespaces(7) and inotify(7)).
+fn without_inotify(command: &Command) -> Command {
+    let mut wrapped = Command::new("unshare");
+    wrapped
+        .args(["--user", "--map-root-user", "sh", "-c"])
+        .arg("echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" \"$@\"")
+        .arg(command.get_program())
+        .args(command.get_args());
+    wrapped
+}
+
 /// What a `zilla` command printed.
 pub(crate) fn run_zilla(arguments: &[&str]) -> Output {
     zilla(arguments).stdin(Stdio::null()).output().expect("run zilla")
@@ -257,7 +274,12 @@ impl Engine {
     fn start(setup: &Setup, address: &str, topics: Topics) -> Self {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let file = directory.path().join("zilla.yaml");
-        std::fs::write(&file, fill(&setup.yaml(), &topics)).unwrap();
+        let text = fill(&setup.yaml(), &topics);
+        if setup.is_volume {
+            super::volume::mount(&file, &text);
+        } else {
+            std::fs::write(&file, text).unwrap();
+        }
         let location = file.to_str().unwrap().to_owned();
         Self::start_on(location, directory, setup, address, topics)
     }
@@ -346,6 +368,11 @@ impl Engine {
         let beside = self.file.with_extension("new");
         std::fs::write(&beside, fill(text, &self.topics.borrow())).unwrap();
         std::fs::rename(&beside, &self.file).unwrap();
+    }
+
+    /// Replaces the file as Kubernetes does with a mounted ConfigMap ([`Setup::is_volume`]).
+    pub(crate) fn swap(&self, text: &str) {
+        super::volume::swap(&self.file, &fill(text, &self.topics.borrow()));
     }
 
     /// Replaces the file and waits until the change is in force; the event that says so.
@@ -480,9 +507,14 @@ fn launch(
     address: &str,
     topics: &Topics,
 ) -> (Process, Receiver<String>, u16) {
+    let mut start = match setup.lacks_inotify {
+        true => without_inotify(&zilla(&["start"])),
+        false => zilla(&["start"]),
+    };
     let mut process = Process::start(
         "zilla",
-        zilla(&["start", "--log-format", "json", "--workers", &setup.workers.to_string(), "-c"])
+        start
+            .args(["--log-format", "json", "--workers", &setup.workers.to_string(), "-c"])
             .arg(location)
             .args(topics.arguments())
             .args(setup.properties.iter().flat_map(|property| ["-P", property]))

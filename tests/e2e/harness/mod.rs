@@ -9,6 +9,7 @@ mod process;
 mod programs;
 mod sockets;
 mod traffic;
+mod volume;
 
 pub(crate) use bystanders::Bystanders;
 pub(crate) use client::{
