@@ -30,6 +30,7 @@ mod record_written;
 mod refusals;
 mod reload;
 mod reload_files;
+mod reload_flood;
 mod reload_kafka;
 mod reload_removed;
 mod reload_watch;
