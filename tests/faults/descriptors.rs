@@ -1,30 +1,12 @@
 //! No file descriptor left.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Client, Connect, Engine, PATIENCE, V5, engine, engine_only, on_one_and_three_workers,
+    Client, Connect, PATIENCE, V5, engine, engine_only, on_one_and_three_workers,
 };
 
 on_one_and_three_workers!(without_descriptors_accept_pauses_and_those_connected_go_on);
-
-/// The engine's descriptors: how many, and one more than the highest.
-fn open(engine: &Engine) -> (usize, usize) {
-    let open = std::fs::read_dir(format!("/proc/{}/fd", engine.id())).unwrap();
-    let number = |name: std::ffi::OsString| name.to_str().unwrap().parse::<usize>().unwrap();
-    let numbers: Vec<usize> = open.map(|entry| number(entry.unwrap().file_name())).collect();
-    (numbers.len(), numbers.iter().max().unwrap() + 1)
-}
-
-/// Sets how many it may have open, now.
-fn limit(engine: &Engine, most: usize) {
-    let set = Command::new("prlimit")
-        .args(["--pid", &engine.id().to_string(), &format!("--nofile={most}:")])
-        .status()
-        .expect("run prlimit");
-    assert!(set.success());
-}
 
 fn without_descriptors_accept_pauses_and_those_connected_go_on(workers: usize) {
     engine_only!();
@@ -37,8 +19,8 @@ fn without_descriptors_accept_pauses_and_those_connected_go_on(workers: usize) {
     let mut leaving: Vec<Client> = (0..10)
         .map(|number| Client::connect(engine.port, V5, &format!("leaving-{number}")))
         .collect();
-    let (count, highest) = open(&engine);
-    limit(&engine, highest);
+    let (count, highest) = engine.descriptors();
+    engine.limit_descriptors(highest);
     // The kernel takes them; the engine takes some, where lower descriptors are free.
     let mut waiting: Vec<Client> = (0..highest - count + 100)
         .map(|number| {
@@ -66,7 +48,7 @@ fn without_descriptors_accept_pauses_and_those_connected_go_on(workers: usize) {
     let served_now = served(&mut waiting, 5);
     assert_eq!(served_now.len(), 5);
     // More descriptors: all are.
-    limit(&engine, 1024);
+    engine.limit_descriptors(1024);
     let served_then = served(&mut waiting, left);
     assert!(waiting.is_empty() && served_then.len() == left - 5);
     engine.event_named("tcp.accept.resumed");

@@ -457,6 +457,28 @@ impl Engine {
         self.process.id()
     }
 
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap().count()
+    }
+
+    /// The descriptors that it has open: how many, and one more than the highest.
+    pub(crate) fn descriptors(&self) -> (usize, usize) {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
+        let number = |name: std::ffi::OsString| name.to_str().unwrap().parse::<usize>().unwrap();
+        let numbers: Vec<usize> = open.map(|entry| number(entry.unwrap().file_name())).collect();
+        (numbers.len(), numbers.iter().max().unwrap() + 1)
+    }
+
+    /// Sets below which number its descriptors must lie, now.
+    pub(crate) fn limit_descriptors(&self, most: usize) {
+        let set = Command::new("prlimit")
+            .args(["--pid", &self.id().to_string(), &format!("--nofile={most}:")])
+            .status()
+            .expect("run prlimit");
+        assert!(set.success());
+    }
+
     /// How many events with this name there were up to now.
     pub(crate) fn count_events(&self, name: &str) -> usize {
         let mut events = self.events.borrow_mut();

@@ -3,10 +3,12 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use engine::bytes::{Bytes, Conn, ConnMeta};
@@ -47,6 +49,9 @@ struct Route {
 /// An address that is listened on.
 struct Accepting {
     listeners: Arc<Listeners>,
+    /// This worker's handle of the socket. The task does not hold it, and so cannot keep the socket
+    /// open until it is polled next.
+    listener: Rc<TcpListener>,
     task: AbortHandle,
 }
 
@@ -85,14 +90,17 @@ impl TcpServerNode {
         let is_wanted =
             |old: &Accepting| sockets.0.iter().any(|new| Arc::ptr_eq(&old.listeners, new));
         for gone in accepting.extract_if(.., |old| !is_wanted(old)) {
-            self.stop(&gone);
+            self.stop(gone);
         }
         for listeners in &sockets.0 {
             if accepting.iter().any(|old| Arc::ptr_eq(&old.listeners, listeners)) {
                 continue;
             }
             match self.listen(listeners) {
-                Ok(task) => accepting.push(Accepting { listeners: Arc::clone(listeners), task }),
+                Ok((listener, task)) => {
+                    let listeners = Arc::clone(listeners);
+                    accepting.push(Accepting { listeners, listener, task });
+                }
                 Err(error) => {
                     self.accept_failures.increment();
                     tracing::error!(
@@ -107,13 +115,12 @@ impl TcpServerNode {
         }
     }
 
-    fn listen(&self, listeners: &Listeners) -> io::Result<AbortHandle> {
-        let listener = TcpListener::from_std(listeners.socket(self.cx.index())?)?;
-        let this = Weak::clone(&self.this);
+    fn listen(&self, listeners: &Listeners) -> io::Result<(Rc<TcpListener>, AbortHandle)> {
+        let listener = Rc::new(TcpListener::from_std(listeners.socket(self.cx.index())?)?);
+        let (this, weak) = (Weak::clone(&self.this), Rc::downgrade(&listener));
         let task = tokio::task::spawn_local(async move {
             let mut is_paused = false;
-            loop {
-                let accepted = listener.accept().await;
+            while let Some(accepted) = accept(&weak).await {
                 let Some(node) = this.upgrade() else { return };
                 match accepted {
                     Ok((stream, peer)) => {
@@ -139,14 +146,15 @@ impl TcpServerNode {
                 }
             }
         });
-        Ok(task.abort_handle())
+        Ok((listener, task.abort_handle()))
     }
 
     /// Stops listening on an address. What its queue holds was connected before, and is served:
     /// closing the socket would reset it.
-    fn stop(&self, gone: &Accepting) {
+    fn stop(&self, gone: Accepting) {
         gone.task.abort();
-        let Ok(listener) = gone.listeners.socket(self.cx.index()) else { return };
+        let listener = Rc::into_inner(gone.listener).map(TcpListener::into_std);
+        let Some(Ok(listener)) = listener else { return };
         // The socket does not block: an error is the end of its queue.
         while let Ok((stream, peer)) = listener.accept() {
             match stream
@@ -160,7 +168,7 @@ impl TcpServerNode {
     }
 
     /// Serves a connection here, or hands it to a worker with fewer of them.
-    fn place(&self, stream: tokio::net::TcpStream, peer: std::net::SocketAddr) {
+    fn place(&self, stream: tokio::net::TcpStream, peer: SocketAddr) {
         self.accepted.increment();
         // Fails only where the peer is gone already; then the first read says so.
         stream.set_nodelay(true).ok();
@@ -211,6 +219,17 @@ impl TcpServerNode {
     }
 }
 
+/// The next connection; `None` once the listener is gone, which this does not keep.
+async fn accept(
+    listener: &Weak<TcpListener>,
+) -> Option<io::Result<(tokio::net::TcpStream, SocketAddr)>> {
+    poll_fn(|cx| match listener.upgrade() {
+        Some(listener) => listener.poll_accept(cx).map(Some),
+        None => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Whether an error of accept concerns the one connection only (accept(2)).
 fn is_of_the_connection(error: &io::Error) -> bool {
     matches!(
@@ -237,7 +256,7 @@ impl Node for TcpServerNode {
 
     fn retire(&self, retire: Retire) {
         for gone in self.accepting.borrow_mut().drain(..) {
-            self.stop(&gone);
+            self.stop(gone);
         }
         if let Some(deadline) = retire.deadline {
             self.connections.cut_off_at(deadline);
