@@ -28,10 +28,7 @@ struct Holdings {
 
 impl Holdings {
     fn of(engine: &Engine) -> Self {
-        let count = |what: &str| {
-            std::fs::read_dir(format!("/proc/{}/{what}", engine.id())).unwrap().count()
-        };
-        Self { descriptors: count("fd"), threads: count("task") }
+        Self { descriptors: engine.descriptors().0, threads: engine.threads() }
     }
 
     /// Waits until the engine holds this again.
@@ -58,7 +55,7 @@ fn texts(engine: &Engine, plain: &str, routed: &str) -> Vec<String> {
         routed.to_owned(),
         plain.replacen("exit: mapping", "exit: nowhere", 1),
         plain.to_owned(),
-        plain[..plain.len() / 2].to_owned(),
+        plain.chars().take(plain.len() / 2).collect(),
         routed.to_owned(),
         String::new(),
         plain.to_owned(),

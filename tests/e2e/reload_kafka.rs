@@ -1,9 +1,11 @@
 //! Another address of Kafka's in the file: clients stay, and the engine moves beneath them.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
 use crate::harness::{
-    Bystanders, Client, Engine, Setup, V5, engine_only, fate, is_embedded, kafka_only,
+    Bystanders, Client, Engine, PATIENCE, Setup, V5, engine_only, fate, is_embedded, kafka_only,
     on_one_and_three_workers,
 };
 
@@ -50,7 +52,8 @@ fn kafka_servers_of_the_same_cluster(workers: usize) {
         false => address.replace("127.0.0.1", "localhost"),
     };
     assert_ne!(other, address);
-    for (round, address) in [&other, &address, &other].into_iter().enumerate() {
+    let threads = engine.threads();
+    for (round, address) in [&other, &address, &other, &address].into_iter().enumerate() {
         let event = bystanders.reload(&engine, &on_servers(&before, address));
         assert_moved(&engine, &event);
         client.publish("k/now", &round.to_string(), 1);
@@ -61,6 +64,12 @@ fn kafka_servers_of_the_same_cluster(workers: usize) {
         newcomer.disconnect(0);
     }
     bystanders.finish(&["k/x", "k/y"]);
+    // What reads and appends through the other address ends.
+    let deadline = Instant::now() + PATIENCE;
+    while engine.threads() != threads {
+        assert!(Instant::now() < deadline, "{threads} threads became {}", engine.threads());
+        std::thread::yield_now();
+    }
 }
 
 /// What was acknowledged by the one is delivered from there, what follows comes from the other.
@@ -68,22 +77,27 @@ fn kafka_servers_of_another_cluster(workers: usize) {
     kafka_only!();
     let before = Setup::new(workers);
     let engine = before.start();
-    let (mut topics, address) = engine.topics.borrow().in_other_cluster(&[]);
+    let (topics, address) = engine.topics.borrow().in_other_cluster(&[]);
+    // One that is there already, so that the cluster has done what it does once.
+    let elsewhere = Setup::new(1).start_at(&address, topics);
+    let mut other = Client::connect(elsewhere.port, V5, "elsewhere");
+    other.subscribe("k/now", 1);
+    other.publish("k/now", "old", 1);
+    assert_eq!(other.receive().text(), "old");
+    other.retain("k/kept", "there", 1);
     let mut bystanders = Bystanders::start(&engine, &["k/x", "k/y"]);
     let mut client = Client::connect(engine.port, V5, "client");
     client.subscribe("k/now", 1);
-    // Of another program, before: not for those who subscribed to the first.
-    topics.produce("messages", Some(b"k/now"), Some(b"old"), &[]);
-    topics.produce("retained", Some(b"k/kept"), Some(b"there"), &[]);
     let event = bystanders.reload(&engine, &on_servers(&before, &address));
     assert_moved(&engine, &event);
     client.publish("k/now", "new", 1);
     assert_eq!(client.receive().text(), "new");
+    assert_eq!(other.receive().text(), "new");
     let mut newcomer = Client::connect(engine.port, V5, "newcomer");
     newcomer.subscribe("k/kept", 1);
     assert_eq!(newcomer.receive().text(), "there");
     let is_new = |record: &crate::harness::Record| record.value.as_deref() == Some(b"new");
-    assert!(topics.read("messages", 2).iter().any(is_new));
+    assert!(elsewhere.records("messages", 2).iter().any(is_new));
     assert!(!engine.records("messages", 0).iter().any(is_new));
     bystanders.finish(&[]);
 }
