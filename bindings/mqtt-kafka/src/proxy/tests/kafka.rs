@@ -140,6 +140,23 @@ impl Kafka {
         });
     }
 
+    /// Begins to read a topic of the same cluster where `other` has come to, or at its beginning.
+    pub(super) fn begin_like(&self, other: &Self, topic: &str, is_at_end: bool) {
+        let ends = other.with(topic, |topic| topic.ends);
+        self.with(topic, |topic| {
+            topic.starts = if is_at_end { ends } else { Default::default() };
+            (topic.ends, topic.is_known) = (topic.starts, true);
+        });
+    }
+
+    /// Reads a topic of the same cluster as far as `other` has.
+    pub(super) fn catch_up(&self, other: &Self, topic: &str) {
+        let (batches, ends) = other.with(topic, |topic| (topic.batches.clone(), topic.ends));
+        self.with(topic, |topic| {
+            (topic.batches, topic.ends, topic.has_advanced) = (batches, ends, true);
+        });
+    }
+
     /// Deletes a topic and makes it again.
     pub(super) fn make_anew(&self, topic: &str) {
         self.with(topic, |topic| {

@@ -195,6 +195,48 @@ fn a_replaced_exit_on_the_same_cluster_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_the_log_of_a_new_exit_does_not_hold_comes_from_the_one_before() {
+    on_worker(async {
+        let world = World::new();
+        let mut subscriber = world.subscriber("s", "r/#", Qos::AtLeastOnce);
+        let mut stream = Stream::new(&world);
+        stream.send();
+        world.kafka.run();
+        // In the log, and not read by this worker.
+        stream.send();
+        let new = Kafka::new("one");
+        new.begin_like(&world.kafka, "messages", true);
+        world.reload(mapping(&[]), &new);
+        stream.send();
+        new.run();
+        assert_eq!(subscriber.payloads(), stream.expected());
+    });
+}
+
+#[test]
+fn a_new_exit_whose_log_has_not_come_so_far_yet_delivers_nothing_twice() {
+    on_worker(async {
+        let world = World::new();
+        let mut subscriber = world.subscriber("s", "r/#", Qos::AtLeastOnce);
+        let mut stream = Stream::new(&world);
+        stream.send();
+        world.kafka.run();
+        assert_eq!(subscriber.payloads(), stream.expected());
+        let new = Kafka::new("one");
+        new.begin_like(&world.kafka, "messages", false);
+        world.reload(mapping(&[]), &new);
+        new.run();
+        new.catch_up(&world.kafka, "messages");
+        new.run();
+        assert!(subscriber.payloads().is_empty());
+        stream.send();
+        new.run();
+        assert_eq!(subscriber.payloads(), stream.expected()[3..]);
+        assert_eq!(world.hub.counters.logs_fallen_out.value(), 0);
+    });
+}
+
+#[test]
 fn what_another_worker_published_by_a_reload_before_this_one_applied_it_is_delivered() {
     on_worker(async {
         let world = World::new();
