@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::client::{Client, Connect, V5, V311, message};
-use super::engine::{Engine, Setup};
+use super::engine::Engine;
+use super::setup::Setup;
 use super::sockets::Sockets;
 use super::traffic::Traffic;
 

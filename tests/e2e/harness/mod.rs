@@ -7,6 +7,7 @@ mod kafka;
 mod packet;
 mod process;
 mod programs;
+mod setup;
 mod sockets;
 mod traffic;
 mod volume;
@@ -16,7 +17,7 @@ pub(crate) use client::{
     Client, Connect, V5, V311, Will, identifier, message, text_property, user,
 };
 pub(crate) use engine::{
-    Engine, Setup, engine, engine_only, fate, fill, free_port, is_stand_in, run_zilla, zilla,
+    Engine, engine, engine_only, fate, free_port, is_stand_in, run_zilla, zilla,
 };
 pub(crate) use kafka::{
     Record, Records, Topics, clients, hex, is_embedded, kafka, kafka_only, root, text,
@@ -28,6 +29,7 @@ pub(crate) use process::PATIENCE;
 pub(crate) use programs::{
     LIBRARIES, Library, Script, mosquitto_message, mosquitto_pub, mosquitto_sub,
 };
+pub(crate) use setup::{Setup, fill};
 pub(crate) use sockets::Sockets;
 pub(crate) use traffic::Traffic;
 
