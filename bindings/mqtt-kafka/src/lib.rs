@@ -9,6 +9,8 @@
 //! - The record format has no place for the RETAIN flag of a publish. Retain As Published
 //!   [MQTT-3.3.1-13] gets it for what this process published; of another process's publish only
 //!   where the retained topic holds it already when its live copy is dispatched.
+//! - A session whose client is away is kept by this process alone. It has no queue: what the log in
+//!   memory no longer holds when its client is back is counted, and not delivered.
 //! - Two topics hold a retained message and its live copy. Who subscribes at that moment may
 //!   receive the newest message twice: once as retained, once live.
 
