@@ -1,5 +1,8 @@
 //! Retained messages: replay, flags, clearing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
 
 use crate::harness::{
@@ -16,6 +19,7 @@ on_one_and_three_workers!(
     retain_handling_decides_about_replay,
     clearing_removes_a_retained_message,
     many_retained_messages_are_replayed,
+    nothing_is_missed_or_stale_between_replay_and_live,
 );
 
 /// [MQTT-3.3.1-5] [MQTT-3.3.1-8] [MQTT-3.3.1-9]
@@ -169,6 +173,64 @@ fn many_retained_messages_are_replayed(workers: usize) {
     topics.sort();
     topics.dedup();
     assert_eq!(topics.len(), COUNT);
+}
+
+/// Clients subscribe while every topic gets a new retained message all the time: each of them must
+/// have all that follows what it was replayed, and nothing older behind it.
+fn nothing_is_missed_or_stale_between_replay_and_live(workers: usize) {
+    const TOPICS: usize = 4;
+    let engine = engine(workers);
+    let port = engine.port;
+    let stop = Arc::new(AtomicBool::new(false));
+    let publishers: Vec<_> = (0..TOPICS)
+        .map(|topic| {
+            let mut client = Client::connect(port, V5, &format!("publisher-{topic}"));
+            let (topic, stop) = (format!("load/{topic}"), Arc::clone(&stop));
+            client.retain(&topic, "0", 1);
+            std::thread::spawn(move || {
+                for number in 1_u64.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    client.retain(&topic, &number.to_string(), 1);
+                }
+            })
+        })
+        .collect();
+    for round in 0..40 {
+        let version = if round % 2 == 0 { V311 } else { V5 };
+        let mut client = Client::connect(port, version, &format!("subscriber-{round}"));
+        client.subscribe("load/#", 1);
+        let mut received: Vec<Vec<(u64, bool)>> = vec![Vec::new(); TOPICS];
+        let lives = |of: &Vec<(u64, bool)>| of.iter().filter(|(_, retain)| !retain).count();
+        while received.iter().any(|of| lives(of) < 10) {
+            let publish = client.receive();
+            let topic: usize = publish.topic.trim_start_matches("load/").parse().unwrap();
+            received[topic].push((publish.text().parse().unwrap(), publish.retain));
+        }
+        for of in &received {
+            let live: Vec<u64> = of.iter().filter(|(_, r)| !r).map(|(number, _)| *number).collect();
+            let expected: Vec<u64> = (live[0]..).take(live.len()).collect();
+            assert_eq!(live, expected, "one is missed, or comes twice");
+            let replayed: Vec<u64> =
+                of.iter().filter(|(_, r)| *r).map(|(number, _)| *number).collect();
+            match replayed[..] {
+                // A live message stands for it.
+                [] => {}
+                [replayed] => {
+                    assert!(live[0] <= replayed + 1, "what followed the replay is missed: {of:?}");
+                    let at = of.iter().position(|(_, retain)| *retain).unwrap();
+                    let newest = of[..at].iter().map(|(number, _)| *number).max();
+                    assert!(newest.is_none_or(|newest| newest < replayed), "stale: {of:?}");
+                }
+                _ => panic!("replayed more than once: {of:?}"),
+            }
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for publisher in publishers {
+        publisher.join().unwrap();
+    }
 }
 
 /// Retained messages outlive the engine: they are in Kafka.

@@ -3,7 +3,7 @@
 //! - `hub`: what a worker has once; `upstream`: an exit and what is open on it.
 //! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
-//! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`: the RETAIN flag.
+//! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`, `pairs`: retained publishes.
 //! - `kept`, `keep`, `resume`, `lasting`, `due`: sessions that outlive their connection.
 //! - `reload`, `retarget`, `leave`, `moving`: a new mapping, the end, a replaced exit; `shared`: what workers share.
 
@@ -21,6 +21,7 @@ mod leave;
 mod marks;
 mod member;
 mod moving;
+mod pairs;
 mod publish;
 mod reader;
 mod reload;

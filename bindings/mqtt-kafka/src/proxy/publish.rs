@@ -10,6 +10,7 @@ use mqtt_plane::{Closed, Publish, Qos, ReasonCode, Ticket, Will};
 
 use super::hub::Hub;
 use super::member::Member;
+use super::pairs::Pair;
 use super::upstream::Upstream;
 use crate::state::RECEIVE_MAXIMUM;
 use crate::wire::{PublishHeaders, message, retained};
@@ -103,7 +104,8 @@ impl Hub {
         self.shared.marks.note(publish.topic, millis, publish.payload);
         let table = destination.upstream.retained();
         let retained = retained(message, table.topic());
-        destination.producer.append(&[retained, message], false, completion)
+        let completion = Pair::begin(&self.shared, completion);
+        destination.producer.append(&[retained, message], false, Some(completion))
     }
 
     /// Publishes a will [MQTT-3.1.2-8]: a record without `zilla:local`. Sessions end with their

@@ -3,12 +3,14 @@
 //! Requests of a session are decided in order. Those that come while others are being decided
 //! wait, and are then decided together, so that a client that sends a thousand of them at once
 //! asks Kafka a few times. For a group of requests the live start of every log concerned is fixed
-//! first; then the retained tables are brought up to date; only then is SUBACK given. So a message
+//! first; then, when the retained publishes that are on their way have arrived (`pairs`), the
+//! retained tables are brought up to date; only then is SUBACK given. So a message
 //! published after SUBACK is delivered, and a retained one that was published before is not
 //! missed between the two topics. While Kafka does not answer, requests wait: it is asked again
 //! until it does.
 
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_plane::{Ends, Fault, TopicLog, TopicTable};
@@ -265,15 +267,37 @@ impl Member {
         if !group.is_fixed() {
             return;
         }
-        let tables: Vec<_> = group.tables.iter().map(|(_, table, _)| Rc::clone(table)).collect();
         let is_current = group.tables.iter().all(|(_, _, outcome)| outcome.is_some());
         drop(requests);
         if is_current {
             self.finish();
         } else if !was_fixed {
-            for (index, table) in tables.iter().enumerate() {
-                self.ask_sync(number, index, table);
+            self.sync_tables(number);
+        }
+    }
+
+    /// The live starts of the group `number` are fixed: brings its retained tables up to date.
+    fn sync_tables(&self, number: u64) {
+        let Some(last) = self.hub.shared.pairs.last() else { return self.ask_syncs(number) };
+        let this = Weak::clone(&self.this);
+        let shared = Arc::clone(&self.hub.shared);
+        self.hub.cx.spawn(async move {
+            shared.pairs.settled(last).await;
+            if let Some(this) = this.upgrade() {
+                this.ask_syncs(number);
             }
+        });
+    }
+
+    fn ask_syncs(&self, number: u64) {
+        let requests = self.requests.borrow();
+        let group = requests.group.as_ref().filter(|_| requests.number == number);
+        let tables: Vec<_> = group.map_or_else(Vec::new, |group| {
+            group.tables.iter().map(|(_, table, _)| Rc::clone(table)).collect()
+        });
+        drop(requests);
+        for (index, table) in tables.iter().enumerate() {
+            self.ask_sync(number, index, table);
         }
     }
 

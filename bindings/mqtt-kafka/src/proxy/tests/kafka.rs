@@ -196,12 +196,21 @@ impl Kafka {
         });
     }
 
+    /// Lets what is on its way to one topic arrive; nobody is told.
+    pub(super) fn release_of(&self, topic: &str) {
+        let (of_topic, others) = self.held.take().into_iter().partition(|(of, _)| of == topic);
+        *self.held.borrow_mut() = others;
+        self.store_all(of_topic);
+    }
+
+    fn store_all(&self, records: Vec<(String, Stored)>) {
+        records.into_iter().for_each(|(topic, record)| self.store(&topic, record));
+    }
+
     /// Lets what is on its way arrive.
     pub(super) fn release(&self) {
         self.holds.set(false);
-        for (topic, record) in self.held.take() {
-            self.append_batch(&topic, record.partition, std::slice::from_ref(&record));
-        }
+        self.store_all(self.held.take());
         for Completion { owner, token } in self.unanswered.take() {
             self.later(move || owner.appended(token, Ok(())));
         }
@@ -228,8 +237,14 @@ impl Kafka {
             self.held.borrow_mut().push((draft.topic.to_owned(), record));
             return;
         }
-        self.append_batch(draft.topic, partition, std::slice::from_ref(&record));
-        let (this, topic) = (Weak::clone(&self.this), draft.topic.to_owned());
+        self.store(draft.topic, record);
+    }
+
+    /// Appends a record; a table has it a little later.
+    fn store(&self, topic: &str, record: Stored) {
+        let partition = record.partition;
+        self.append_batch(topic, partition, std::slice::from_ref(&record));
+        let (this, topic) = (Weak::clone(&self.this), topic.to_owned());
         self.later(move || {
             let Some(this) = this.upgrade() else { return };
             this.with(&topic, |topic| {

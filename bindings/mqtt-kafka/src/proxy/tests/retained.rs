@@ -137,6 +137,31 @@ fn a_live_message_and_the_retained_one_of_its_topic_keep_their_order() {
     });
 }
 
+/// Kafka may have the message of a retained publish before its retained record: whoever subscribes
+/// between the two gets it all the same.
+#[test]
+fn a_retained_publish_that_is_half_there_is_waited_for() {
+    on_worker(async {
+        let world = world(&[("a", "old")]);
+        let mut publisher = world.open("p");
+        world.kafka.holds.set(true);
+        publisher.publish(&retained("a", "new")).unwrap();
+        world.kafka.release_of("messages");
+        let mut client = world.open("c");
+        client.session.subscribe(1, &[subscription("a", Qos::AtLeastOnce)]);
+        world.kafka.run();
+        assert!(client.events().unwrap().is_empty(), "no SUBACK yet");
+        world.kafka.release();
+        let mut events = Vec::new();
+        while events.len() < 2 {
+            world.kafka.run();
+            tokio::task::yield_now().await;
+            events.extend(client.events().unwrap());
+        }
+        assert_eq!(pairs(&received(&events)), [("a", "new", true)]);
+    });
+}
+
 #[test]
 fn no_suback_succeeds_while_the_retained_topic_cannot_be_read() {
     on_worker(async {
