@@ -10,8 +10,8 @@ use engine::config::{Address, Secret};
 use engine::runtime::Clock;
 use engine::spi::{Ask, Fetch, FetchError, Fetched, FetchedContent};
 use ureq::http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
-    LOCATION, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, DATE, ETAG, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -101,7 +101,9 @@ impl Client {
             request = request.header(AUTHORIZATION, authorization);
         }
         if let Some(known) = ask.known {
-            request = request.header(IF_NONE_MATCH, known);
+            let is_date = httpdate::parse_http_date(known).is_ok();
+            request =
+                request.header(if is_date { IF_MODIFIED_SINCE } else { IF_NONE_MATCH }, known);
         }
         if !ask.wait.is_zero() {
             request = request.header(PREFER, format!("wait={}", ask.wait.as_secs().max(1)));
@@ -135,7 +137,11 @@ impl Fetch for Client {
                     with_credentials &= next.has_origin_of(&address);
                     address = next;
                 }
-                status => return Err(failure::status(status, redirected(self, &address))),
+                status => {
+                    let error = failure::status(status, redirected(self, &address));
+                    let pause = retry_after(&response);
+                    return Err(pause.into_iter().fold(error, FetchError::with_retry_after));
+                }
             }
         }
         Err(FetchError::new(format!("it redirects more than {REDIRECTS} times")))
@@ -181,6 +187,34 @@ fn waits(response: &Response<Body>) -> bool {
     })
 }
 
+/// A header as text.
+fn header<'r>(response: &'r Response<Body>, name: &HeaderName) -> Option<&'r str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// What the server tells the text from others by: its tag, or else when it was modified. That has
+/// seconds only: two texts of the second in which the answer was made have the same (RFC 9110,
+/// 8.8.2.2).
+fn version(response: &Response<Body>) -> Option<&str> {
+    let modified = || {
+        let modified = header(response, &LAST_MODIFIED)?;
+        let made = httpdate::parse_http_date(header(response, &DATE)?).ok()?;
+        Some(modified).filter(|at| httpdate::parse_http_date(at).is_ok_and(|at| at < made))
+    };
+    header(response, &ETAG).or_else(modified)
+}
+
+/// How long the server asks to be left alone, in seconds or until a time of its own clock.
+fn retry_after(response: &Response<Body>) -> Option<Duration> {
+    let after = header(response, &RETRY_AFTER)?;
+    if let Ok(seconds) = after.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(after).ok()?;
+    let now = httpdate::parse_http_date(header(response, &DATE)?).ok()?;
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
 /// The text of an answer; `failed` says what an error is.
 fn text(
     mut response: Response<Body>,
@@ -194,7 +228,7 @@ fn text(
     if !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
         return Err(FetchError::new(failure::ENDLESS));
     }
-    let version = headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+    let version = version(&response).map(str::to_owned);
     let mut bytes = Vec::new();
     let mut reader = response.body_mut().as_reader().take(most.saturating_add(1));
     reader.read_to_end(&mut bytes).map_err(|error| failed(&error.into()))?;

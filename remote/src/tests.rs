@@ -65,6 +65,53 @@ fn a_text_has_the_version_that_its_server_gives_and_is_not_sent_again() {
 }
 
 #[test]
+fn a_text_without_a_version_is_known_by_when_it_was_modified() {
+    const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let dated = |date: &'static str| {
+        server(move |request| match request.header("if-modified-since") {
+            Some(MODIFIED) => Reply::status(304),
+            _ => Reply::text("a").header("Last-Modified", MODIFIED).header("Date", date),
+        })
+    };
+    let (own, requests) = dated("Sun, 06 Nov 1994 08:49:38 GMT");
+    let client = client_with(&own.url("/"), None, Patience::default());
+    assert_eq!(client.fetch(&ONCE).unwrap().content, new("a", Some(MODIFIED)));
+    assert_eq!(requests.recv().unwrap().header("if-modified-since"), None);
+    let ask = Ask { known: Some(MODIFIED), ..ONCE };
+    assert_eq!(client.fetch(&ask).unwrap().content, FetchedContent::Known);
+    assert_eq!(requests.recv().unwrap().header("if-none-match"), None);
+    // It may be modified again within the second that has not ended.
+    let (own, _) = dated(MODIFIED);
+    assert_eq!(fetch(&own.url("/")).unwrap().content, new("a", None));
+    // A tag says more.
+    let (own, _) = server(|_| {
+        let reply = Reply::text("a").header("ETag", "\"1\"").header("Last-Modified", MODIFIED);
+        reply.header("Date", "Sun, 06 Nov 1994 08:49:38 GMT")
+    });
+    assert_eq!(fetch(&own.url("/")).unwrap().content, new("a", Some("\"1\"")));
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_says_for_how_long() {
+    for (after, seconds) in [
+        ("120", Some(120)),
+        ("0", Some(0)),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+        // That was a minute ago, by its own clock.
+        ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+        ("-1", None),
+        ("soon", None),
+    ] {
+        let (server, _) = server(move |_| {
+            let reply = Reply::status(503).header("Retry-After", after);
+            reply.header("Date", "Sun, 06 Nov 1994 08:49:37 GMT")
+        });
+        let error = fetch(&server.url("/")).unwrap_err();
+        assert_eq!(error.retry_after, seconds.map(Duration::from_secs), "{after}");
+    }
+}
+
+#[test]
 fn a_server_that_waits_says_so() {
     for (preferences, waits) in [
         ("wait", true),

@@ -2,7 +2,7 @@
 //!
 //! An origin is asked again and again, with the version that is known: it answers that there is no
 //! other, or sends it. One that waits for changes is asked again as soon as it has answered. One
-//! that fails is asked ever more seldom, and what it failed with changes nothing.
+//! that fails is asked ever more seldom, or when it says, and what it failed with changes nothing.
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::config::{Change, Remote, Source, Version};
 use crate::runtime::Clock;
 use crate::shared::Lock;
+use crate::spi::FetchError;
 
 /// An origin is asked to wait for a change no longer than this: what lies between, such as a load
 /// balancer, ends a request on which nothing happens for a minute.
@@ -26,6 +27,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// An origin that fails is asked at least so often, or each interval where that is longer.
 const SELDOM: Duration = Duration::from_secs(300);
+
+/// One that says when to ask again is asked no later than this all the same, or after each interval
+/// where that is longer: it may have meant something else.
+const LATEST: Duration = Duration::from_secs(3600);
 
 /// Asks an origin for changes; ends when dropped. What it is asking then is not waited for, and
 /// its answer counts for nothing.
@@ -130,8 +135,9 @@ enum Told {
 enum Outcome {
     /// It was answered; whether the origin says that it waits for changes.
     Answered { waits: bool },
-    /// It failed, for the how many-th time in a row.
-    Failed(u32),
+    /// It failed, for the how many-th time in a row, and the origin may have said for how long it
+    /// is to be left alone.
+    Failed { times: u32, retry_after: Option<Duration> },
 }
 
 impl Poll {
@@ -181,7 +187,10 @@ impl Poll {
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
-                (Outcome::Failed(state.failures), Told::Failure(error.to_string()))
+                let refusal = error.get_ref().and_then(|error| error.downcast_ref::<FetchError>());
+                let retry_after = refusal.and_then(|error| error.retry_after);
+                let outcome = Outcome::Failed { times: state.failures, retry_after };
+                (outcome, Told::Failure(error.to_string()))
             }
         };
         let is_new = tells_all || told != state.told;
@@ -213,7 +222,9 @@ fn next(interval: Duration, wait: Duration, took: Duration, outcome: Outcome) ->
             PAUSE.min(interval)
         }
         Outcome::Answered { .. } => interval.saturating_sub(took).max(PAUSE.min(interval)),
-        Outcome::Failed(times) => {
+        // Who says when to ask again knows better than a guess.
+        Outcome::Failed { retry_after: Some(pause), .. } => pause.min(LATEST).max(interval),
+        Outcome::Failed { times, retry_after: None } => {
             let factor = 1_u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX);
             interval.saturating_mul(factor).min(SELDOM.max(interval))
         }

@@ -85,20 +85,29 @@ pub struct FetchError {
     /// What happened.
     pub message: String,
     /// What to do, where that can be said.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
+    /// How long the origin asks to be left alone, where it does.
+    pub retry_after: Option<Duration>,
 }
 
 impl FetchError {
     /// What happened.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
+        Self { message: message.into(), help: None, retry_after: None }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(help.into().into_boxed_str());
+        self
+    }
+
+    /// Adds how long the origin asks to be left alone.
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
         self
     }
 

@@ -135,6 +135,36 @@ fn a_failure_is_told_once_and_its_end_is_too() {
 }
 
 #[test]
+fn how_long_an_origin_wants_to_be_left_alone_is_heard() {
+    let (asker, questions) = channel();
+    let address = Address::parse("test://host.example/z.yaml").unwrap();
+    let remote = Remote { address, fetch: Arc::new(Asker(asker)) };
+    let answer = std::thread::spawn(move || {
+        let question: Question = questions.recv().unwrap();
+        let error = FetchError::new("busy").with_retry_after(Duration::from_secs(90));
+        question.reply.send(Err(error)).unwrap();
+    });
+    let source = Source::new("test://host.example/z.yaml", "a");
+    let poll = Poll {
+        begun: AtomicU64::new(1),
+        state: Lock::new(State {
+            told: Told::Text(source.clone()),
+            latest: Version { source, name: None },
+            answered: 0,
+            failures: 0,
+        }),
+        is_stopped: Arc::new(AtomicBool::new(false)),
+        clock: Clock::new(),
+        on_change: Box::new(|_| ()),
+        remote: remote.clone(),
+    };
+    let outcome = poll.take(1, remote.ask(None, Duration::ZERO), false);
+    let retry_after = Some(Duration::from_secs(90));
+    assert_eq!(outcome, Outcome::Failed { times: 1, retry_after });
+    answer.join().unwrap();
+}
+
+#[test]
 fn an_empty_answer_is_told_as_such() {
     let fixture = fixture(Some(OFTEN));
     fixture.asked().text(" \n", "2");
@@ -195,10 +225,15 @@ fn an_origin_that_waits_is_asked_again_soon_and_one_that_fails_ever_more_seldom(
     assert_eq!(after(10, answered(false)), seconds(20));
     assert_eq!(after(30, answered(false)), PAUSE);
     assert_eq!(after(3, answered(true)), PAUSE);
-    let failed = |times| after(7, Outcome::Failed(times)).as_secs();
+    let outcome = |times, retry_after| Outcome::Failed { times, retry_after };
+    let failed = |times| after(7, outcome(times, None)).as_secs();
     assert_eq!([1, 2, 3, 4, 5, 40].map(failed), [30, 60, 120, 240, 300, 300]);
     let day = seconds(86_400);
-    assert_eq!(next(day, WAIT, seconds(0), Outcome::Failed(3)), day);
+    assert_eq!(next(day, WAIT, seconds(0), outcome(3, None)), day);
+    // It says when: neither sooner than usual, nor in a year.
+    let told = |pause| after(7, outcome(5, Some(seconds(pause)))).as_secs();
+    assert_eq!([0, 7, 90, 3600, 31_536_000].map(told), [30, 30, 90, 3600, 3600]);
+    assert_eq!(next(day, WAIT, seconds(0), outcome(1, Some(seconds(90)))), day);
     // No version was known: nothing was waited for.
     assert_eq!(next(day, Duration::ZERO, seconds(400), answered(false)), day - seconds(400));
     assert_eq!(next(OFTEN, OFTEN, seconds(1), answered(true)), OFTEN);
