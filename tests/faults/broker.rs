@@ -233,15 +233,15 @@ impl Broker {
         ends.lines().map(|line| line.rsplit(':').next().unwrap().parse::<usize>().unwrap()).sum()
     }
 
-    /// Runs a command of Kafka's as an event names it, `kafka-topics …` for instance; what it
+    /// Runs a command of Kafka's as an event names it, `kafka-topics.sh …` for instance; what it
     /// prints.
     pub(crate) fn run(&self, command: &str) -> String {
         let mut words = command.split_whitespace();
         let class = match words.next() {
-            Some("kafka-topics") => "org.apache.kafka.tools.TopicCommand",
+            Some("kafka-topics.sh") => "org.apache.kafka.tools.TopicCommand",
             Some("kafka-get-offsets") => "org.apache.kafka.tools.GetOffsetShell",
-            Some("kafka-configs") => "kafka.admin.ConfigCommand",
-            Some("kafka-acls") => "org.apache.kafka.tools.AclCommand",
+            Some("kafka-configs.sh") => "kafka.admin.ConfigCommand",
+            Some("kafka-acls.sh") => "org.apache.kafka.tools.AclCommand",
             Some("kafka-consumer-groups") => {
                 "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
             }

@@ -203,7 +203,7 @@ fn a_wrong_password_is_said_and_mended_by_a_reload() {
     let mut broker = Broker::with_users();
     for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
         broker.run(&format!(
-            "kafka-configs --bootstrap-server {} --command-config admin.properties --alter \
+            "kafka-configs.sh --bootstrap-server {} --command-config admin.properties --alter \
              --entity-type users --entity-name zilla --add-config {mechanism}=[password=secret]",
             broker.address
         ));

@@ -144,7 +144,7 @@ fn partitions_that_are_added_are_served_without_a_loss() {
     let checker = Checker::start(engine.port, load);
     let topic = engine.topic("messages");
     broker.run(&format!(
-        "kafka-topics --bootstrap-server {} --alter --topic {topic} --partitions 7",
+        "kafka-topics.sh --bootstrap-server {} --alter --topic {topic} --partitions 7",
         broker.address
     ));
     let event = event_about(&engine, "kafka.topic.partitions.added", "messages");

@@ -22,7 +22,7 @@ fn a_kafka_that_does_not_answer_is_a_problem_of_the_servers_line_in_time() {
     let output = file.zilla(&["topics", "--timeout", "0.5"]);
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(printed.matches("kafka-topics ").count(), 4, "{printed}");
+    assert_eq!(printed.matches("kafka-topics.sh ").count(), 4, "{printed}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("error[E0613]"));
 }
 

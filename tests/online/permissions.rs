@@ -102,7 +102,7 @@ fn who_may_not_create_topics_is_told_so_with_the_command_for_one_who_may() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("error[E0609]") && said.contains("create the topic `site`"), "{said}");
     let printed = String::from_utf8(output.stdout).unwrap();
-    let command = printed.lines().find(|line| line.starts_with("kafka-topics ")).unwrap();
+    let command = printed.lines().find(|line| line.starts_with("kafka-topics.sh ")).unwrap();
     broker.run(command);
     file.assert_finds(&[]);
 }

@@ -41,7 +41,7 @@ impl<'a> Commands<'a> {
     pub(crate) fn create(&self, topic: &str, partitions: u32, is_compacted: bool) -> String {
         let policy = if is_compacted { " --config cleanup.policy=compact" } else { "" };
         format!(
-            "kafka-topics {} --create --topic {} --partitions {partitions}{policy}",
+            "kafka-topics.sh {} --create --topic {} --partitions {partitions}{policy}",
             self.bootstrap,
             (self.word)(topic),
         )
@@ -50,7 +50,7 @@ impl<'a> Commands<'a> {
     /// Sets a property of a topic.
     pub(crate) fn configure(&self, topic: &str, property: &str, value: &str) -> String {
         format!(
-            "kafka-configs {} --alter --entity-type topics --entity-name {} \
+            "kafka-configs.sh {} --alter --entity-type topics --entity-name {} \
              --add-config {property}={value}",
             self.bootstrap,
             (self.word)(topic),
@@ -62,7 +62,7 @@ impl<'a> Commands<'a> {
         let names = operations.iter().flat_map(|operation| operation.names());
         let operations: String = names.map(|name| format!(" --operation {name}")).collect();
         format!(
-            "kafka-acls {} --add --allow-principal {}{operations} --topic {}",
+            "kafka-acls.sh {} --add --allow-principal {}{operations} --topic {}",
             self.bootstrap,
             self.principal,
             (self.word)(topic),
@@ -80,7 +80,7 @@ mod tests {
         let mut settings = Settings::plaintext(vec!["k:9092".to_owned()]);
         assert_eq!(
             settings.commands().permit(&[Operation::Read], "t"),
-            "kafka-acls --bootstrap-server k:9092 --add --allow-principal User:ANONYMOUS \
+            "kafka-acls.sh --bootstrap-server k:9092 --add --allow-principal User:ANONYMOUS \
              --operation Read --topic t"
         );
         settings.sasl = Some(Sasl {
@@ -90,14 +90,14 @@ mod tests {
         });
         assert_eq!(
             settings.commands().permit(&[Operation::Any], "t"),
-            r"kafka-acls --bootstrap-server k:9092 --command-config admin.properties --add \
+            r"kafka-acls.sh --bootstrap-server k:9092 --command-config admin.properties --add \
               --allow-principal 'User:o'\''hara $1' --operation Read --operation Write \
               --operation DescribeConfigs --topic t"
                 .replace("\\\n              ", "")
         );
         assert_eq!(
             settings.commands().create("t", 2, true),
-            "kafka-topics --bootstrap-server k:9092 --command-config admin.properties --create \
+            "kafka-topics.sh --bootstrap-server k:9092 --command-config admin.properties --create \
              --topic t --partitions 2 --config cleanup.policy=compact"
         );
     }
