@@ -267,4 +267,8 @@ bindings:
     W0603: "a topic that takes smaller records than others",
     "Clients are told one Maximum Packet Size, which all topics of the cluster must take. The topic with the smallest `max.message.bytes` says what it is.",
     Example::Situation("It is found by `zilla validate --online`.");
+
+    W0604: "a topic with one replica",
+    "The cluster has more brokers, and all that a partition holds lies on one of them: while that broker is away nothing can be published to it or read from it, and with its disk all of it is lost. A cluster of one broker has no other choice, and no warning.",
+    Example::Situation("It is found by `zilla validate --online`.");
 }

@@ -113,11 +113,11 @@ fn the_topics_of_a_file_are_printed_as_commands_or_made() {
     let compact = " --config cleanup.policy=compact";
     let make = |name: &str, policy: &str| {
         format!(
-            "kafka-topics --bootstrap-server {} --create --topic {name} --partitions 3{policy}",
+            "kafka-topics.sh --bootstrap-server {} --create --topic {name} --partitions 3{policy}",
             broker.address
         )
     };
-    let there = "# messages: 2 partitions, cleanup.policy=delete, max.message.bytes=900000 \
+    let there = "# messages: 2 partitions, 1 replica, cleanup.policy=delete, max.message.bytes=900000 \
                  (./zilla.yaml:20)";
     let expected = [
         "# sessions: missing (./zilla.yaml:19)".to_owned(),
@@ -142,7 +142,10 @@ fn the_topics_of_a_file_are_printed_as_commands_or_made() {
         ]
     );
     let again = print(&["--create"]);
-    assert!(again.contains("# retained: 3 partitions, cleanup.policy=compact,"), "{again}");
+    assert!(
+        again.contains("# retained: 3 partitions, 1 replica, cleanup.policy=compact,"),
+        "{again}"
+    );
     assert!(!again.contains("kafka-topics"), "{again}");
     // The topic of small records is as its owner wanted it.
     file.assert_finds(&[("W0603", "messages: messages")]);

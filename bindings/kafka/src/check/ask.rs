@@ -28,14 +28,21 @@ pub(super) struct Question {
 
 /// An answer.
 pub(super) enum Answer {
-    /// What is known of each topic, in the order of the question.
-    Topics(Vec<Found>),
+    Topics(Topics),
     /// Kafka did not answer, as librdkafka says it.
     Unreachable(String),
     /// A broker refused our credentials.
     Unauthenticated(String),
     /// It could not be asked.
     Failed(String),
+}
+
+/// What is known of a cluster's topics.
+pub(super) struct Topics {
+    /// Each, in the order of the question.
+    pub(super) found: Vec<Found>,
+    /// How many brokers the cluster has.
+    pub(super) brokers: usize,
 }
 
 /// What is known of a topic.
@@ -61,14 +68,19 @@ pub(super) fn ask(question: &Question, answer: impl FnOnce(Answer)) {
         Ok(consumer) => consumer,
         Err(error) => return answer(Answer::Failed(error.to_string())),
     };
-    if let Err(found) = connect(&consumer, question, &until) {
-        return answer(found);
-    }
+    let brokers = match connect(&consumer, question, &until) {
+        Ok(brokers) => brokers,
+        Err(found) => return answer(found),
+    };
     let client = match librdkafka::client(&question.settings) {
         Ok(client) => client,
         Err(error) => return answer(Answer::Failed(error)),
     };
-    answer(topics(&consumer, &client, question, &until).unwrap_or_else(|answer| answer));
+    let found = topics(&consumer, &client, question, &until);
+    answer(match found {
+        Ok(found) => Answer::Topics(Topics { found, brokers }),
+        Err(answer) => answer,
+    });
 }
 
 /// When the answer must be there.
@@ -83,14 +95,17 @@ impl Until {
     }
 }
 
-/// Waits until Kafka answers anything.
+/// Waits until Kafka answers anything; how many brokers it has.
 fn connect(
     consumer: &BaseConsumer<AdminContext>,
     question: &Question,
     until: &Until,
-) -> Result<(), Answer> {
+) -> Result<usize, Answer> {
     let any = question.topics.first().map(|(name, _)| name.as_str());
-    while consumer.fetch_metadata(any, SLICE.min(until.left())).is_err() {
+    loop {
+        if let Ok(metadata) = consumer.fetch_metadata(any, SLICE.min(until.left())) {
+            return Ok(metadata.brokers().len());
+        }
         // The reason comes as an event of the client's, one a call.
         for _ in 0..EVENTS {
             consumer.poll(Duration::ZERO);
@@ -103,7 +118,6 @@ fn connect(
             return Err(Answer::Unreachable(trouble.reason));
         }
     }
-    Ok(())
 }
 
 fn topics(
@@ -111,10 +125,10 @@ fn topics(
     client: &AdminClient<AdminContext>,
     question: &Question,
     until: &Until,
-) -> Result<Answer, Answer> {
+) -> Result<Vec<Found>, Answer> {
     let names: Vec<&str> = question.topics.iter().map(|(name, _)| name.as_str()).collect();
     if names.is_empty() {
-        return Ok(Answer::Topics(Vec::new()));
+        return Ok(Vec::new());
     }
     let described = describe_topics(consumer.client(), &names, until.left())
         .map_err(|code| refused(&KafkaError::AdminOp(code)))?;
@@ -140,7 +154,7 @@ fn topics(
     if let Some(partitions) = question.creates {
         create(client, question, partitions, &mut found, until)?;
     }
-    Ok(Answer::Topics(found))
+    Ok(found)
 }
 
 /// Makes the topics that are missing.

@@ -5,7 +5,7 @@ use engine::spi::{CheckCx, Checkup, Keeps, Purpose, TopicNeed, TopicReport, Topi
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka_describe::Topic;
 
-use super::ask::Found;
+use super::ask::{Found, Topics};
 use crate::librdkafka::{
     Commands, MESSAGE_MAX, Operation, RECORD_OVERHEAD, TopicConfig, is_compacted,
 };
@@ -68,13 +68,15 @@ impl Judge<'_> {
     }
 
     /// Adds what follows from what was found, in the order of [`Judge::names`].
-    pub(super) fn judge(&self, found: &[Found], checkup: &mut Checkup) {
+    pub(super) fn judge(&self, topics: &Topics, checkup: &mut Checkup) {
+        let Topics { found, brokers } = topics;
         let is_check = self.cx.purpose() == Purpose::Problems;
         for (wanted, found) in self.named().zip(found) {
             let state = match found {
                 Found::Present(topic, config) => {
                     if is_check {
                         self.inspect(wanted, topic, config.as_ref(), &mut checkup.problems);
+                        checkup.problems.extend(self.sole_replica(wanted, topic, *brokers));
                     }
                     TopicState::Present(words(topic, config.as_ref()))
                 }
@@ -232,6 +234,23 @@ impl Judge<'_> {
         Some(self.problem(codes::E0614, wanted, message).with_help(help))
     }
 
+    /// Of a cluster of one broker there is nothing to choose.
+    fn sole_replica(&self, wanted: &Wanted, topic: &Topic, brokers: usize) -> Option<Problem> {
+        let is_written = wanted.need.is_written && brokers > 1;
+        let sole = topic.replicas.iter().filter(|_| is_written).filter(|(all, _)| *all == 1);
+        let (sole, count) = (sole.count(), topic.replicas.len());
+        if sole == 0 {
+            return None;
+        }
+        let name = self.name(wanted);
+        let message = format!(
+            "{sole} of {count} partitions of `{name}` have one replica, on one of {brokers} brokers"
+        );
+        let help = "give it more with kafka-reassign-partitions.sh, or make it anew with \
+                    --replication-factor 3: what its one disk loses is lost";
+        Some(self.problem(codes::W0604, wanted, message).with_help(help))
+    }
+
     fn inspect_policy(&self, wanted: &Wanted, policy: &str, problems: &mut Vec<Problem>) {
         let (name, is_compacted) = (self.name(wanted), is_compacted(policy));
         let set = |policy| self.commands.configure(&wanted.need.name, "cleanup.policy", policy);
@@ -336,6 +355,10 @@ impl Wanted {
 fn words(topic: &Topic, config: Option<&TopicConfig>) -> String {
     let count = topic.has_leader.len();
     let mut words = format!("{count} partition{}", if count == 1 { "" } else { "s" });
+    // The same for all partitions, unless someone has moved them by hand.
+    if let Some((replicas, _)) = topic.replicas.iter().min() {
+        words.push_str(&format!(", {replicas} replica{}", if *replicas == 1 { "" } else { "s" }));
+    }
     if let Some(policy) = config.and_then(|config| config.cleanup_policy.as_deref()) {
         words.push_str(&format!(", cleanup.policy={policy}"));
     }

@@ -15,7 +15,7 @@ use engine::spi::{CheckCx, Checkup, Purpose, TopicReport, TopicState};
 use tokio::sync::oneshot;
 
 use crate::librdkafka::{Commands, Settings};
-use ask::{Answer, Found, Question};
+use ask::{Answer, Question, Topics};
 use judge::Judge;
 
 /// Where the file has what is connected with.
@@ -48,7 +48,7 @@ pub(crate) async fn look(cx: &CheckCx<'_>, settings: Settings, places: &Places) 
         return checkup;
     }
     match ask(cx, settings, places, judge.names(), left).await {
-        Ok(found) => judge.judge(&found, &mut checkup),
+        Ok(topics) => judge.judge(&topics, &mut checkup),
         Err(problem) => {
             checkup.topics = judge.unknown(&format!("not known: {}", problem.code().title()));
             checkup.problems.push(problem);
@@ -64,7 +64,7 @@ async fn ask(
     places: &Places,
     topics: Vec<(String, bool)>,
     timeout: Duration,
-) -> Result<Vec<Found>, Problem> {
+) -> Result<Topics, Problem> {
     if settings.servers.is_empty() {
         let message = format!("`{}` names no servers, and its exit none", cx.name());
         return Err(Problem::new(codes::E0602, places.servers.clone(), message)
@@ -74,7 +74,7 @@ async fn ask(
     let username = settings.sasl.as_ref().map(|sasl| cx.shown(&sasl.username));
     let question = Question { settings, topics, creates: creates(cx.purpose()), timeout };
     match ask_on_a_thread(question).await {
-        Answer::Topics(found) => Ok(found),
+        Answer::Topics(topics) => Ok(topics),
         Answer::Unreachable(reason) => {
             let (seconds, cause) = (cx.timeout().as_secs_f64(), cx.shown(&cause(&reason)));
             let message = format!("Kafka did not answer within {seconds} s at {servers}{cause}");

@@ -44,6 +44,11 @@ fn present(partitions: usize, policy: &str, bytes: u32) -> Found {
 /// The problems of `messages`, which is a log, and `retained`, which is a table, each with its
 /// place; without the text of the problem up to its help.
 fn judged(messages: Found, retained: Found) -> Vec<String> {
+    judged_of(3, messages, retained)
+}
+
+/// The same of a cluster of so many brokers.
+fn judged_of(brokers: usize, messages: Found, retained: Found) -> Vec<String> {
     let source = Source::new("f", FILE);
     let needs = [
         need(&source, "messages", Some(Keeps::All)),
@@ -61,7 +66,8 @@ fn judged(messages: Found, retained: Found) -> Vec<String> {
         wanted: merge(&needs),
     };
     let mut checkup = Checkup::default();
-    judge.judge(&[messages, retained], &mut checkup);
+    let topics = Topics { found: vec![messages, retained], brokers };
+    judge.judge(&topics, &mut checkup);
     let line = |problem: &Problem| {
         let help = problem.help().unwrap_or_default();
         format!("{} {}: {help}", problem.span().line(), problem.code())
@@ -100,6 +106,21 @@ fn a_partition_without_a_leader_is_a_problem() {
 }
 
 #[test]
+fn a_topic_with_one_replica_has_a_warning_where_there_are_more_brokers() {
+    let with = |brokers, replicas: &[(usize, usize)]| {
+        let Found::Present(mut topic, Some(mut config)) = log() else { unreachable!() };
+        topic.replicas = replicas.to_vec();
+        config.min_insync_replicas = Some(1);
+        judged_of(brokers, Found::Present(topic, Some(config)), table())
+    };
+    let problems = with(2, &[(2, 2), (1, 1)]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].starts_with("2 W0604: give it more"), "{problems:?}");
+    assert_eq!(with(1, &[(1, 1)]), [""; 0]);
+    assert_eq!(with(3, &[(2, 1)]), [""; 0], "the other is away");
+}
+
+#[test]
 fn a_topic_with_fewer_replicas_than_a_write_needs_is_a_problem() {
     let with = |replicas: &[(usize, usize)]| {
         let Found::Present(mut topic, config) = log() else { unreachable!() };
@@ -108,15 +129,17 @@ fn a_topic_with_fewer_replicas_than_a_write_needs_is_a_problem() {
     };
     assert_eq!(with(&[(3, 3), (3, 2)]), [""; 0]);
     assert_eq!(with(&[(3, 2), (3, 1)]), ["2 E0614: see to the brokers that hold the others"]);
-    let lower = "kafka-configs --bootstrap-server k:1 --alter --entity-type topics --entity-name \
+    let lower = "kafka-configs.sh --bootstrap-server k:1 --alter --entity-type topics --entity-name \
                  messages --add-config min.insync.replicas=1";
     let expected = format!("2 E0614: give it more replicas, or ask for fewer: {lower}");
-    assert_eq!(with(&[(1, 1), (3, 1)]), [expected]);
+    let problems = with(&[(1, 1), (3, 1)]);
+    assert_eq!(problems[0], expected);
+    assert!(problems[1].starts_with("2 W0604: ") && problems.len() == 2, "{problems:?}");
 }
 
 #[test]
 fn the_smallest_limit_is_a_problem_of_its_topic_and_one_that_is_too_small_an_error() {
-    let set = "kafka-configs --bootstrap-server k:1 --alter --entity-type topics --entity-name \
+    let set = "kafka-configs.sh --bootstrap-server k:1 --alter --entity-type topics --entity-name \
                retained --add-config max.message.bytes";
     assert_eq!(
         judged(log(), present(1, "compact", 500_000)),
@@ -136,7 +159,7 @@ fn the_smallest_limit_is_a_problem_of_its_topic_and_one_that_is_too_small_an_err
 
 #[test]
 fn what_a_broker_does_not_tell_is_no_problem() {
-    let topic = Topic { has_leader: vec![true], replicas: vec![(1, 1)], permitted: None };
+    let topic = Topic { has_leader: vec![true], replicas: vec![(2, 1)], permitted: None };
     let untold = Found::Present(topic, Some(TopicConfig::default()));
     assert_eq!(judged(untold.clone(), untold), [""; 0]);
 }
