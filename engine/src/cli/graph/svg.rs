@@ -158,15 +158,17 @@ fn label(
     words: &str,
 ) {
     let (start, end) = first_part(layout, sizes, ends, index);
-    // Writing to a string does not fail.
-    writeln!(
-        text,
-        "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-        end.x - 12.0,
-        if start.y < end.y - LINE { end.y + 13.0 } else { end.y - 5.0 },
-        escaped(words)
-    )
-    .ok();
+    let (x, words) = (end.x - 12.0, escaped(words));
+    let y = if start.y < end.y - LINE { end.y + 13.0 } else { end.y - 5.0 };
+    // What is drawn round the words is a text of its own: `paint-order` is not known everywhere.
+    for class in ["halo", "label"] {
+        // Writing to a string does not fail.
+        writeln!(
+            text,
+            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{words}</text>"
+        )
+        .ok();
+    }
 }
 
 fn shifted(point: Point) -> Point {
