@@ -23,6 +23,10 @@ const ANNOTATIONS: [&str; 6] = [
 pub(super) fn with_expressions(merged: &Value) -> Value {
     let mut schema = merged.clone();
     widen(&mut schema, "");
+    // After a separator at the end of the file, editors see a document that has nothing.
+    if let Some(kind) = schema.get_mut("type").filter(|kind| *kind == "object") {
+        *kind = json!(["object", "null"]);
+    }
     if let Some(definitions) = schema.pointer_mut("/$defs").and_then(Value::as_object_mut) {
         let expression = json!({
             "description": "The value of an environment variable: ${{env.NAME}}, also within a longer text.",
