@@ -162,7 +162,9 @@ fn process_settings_are_refused_and_named(workers: usize) {
         let event = engine.event_named("config.reload.refused");
         let place = format!("{}:2:1: error[E", engine.file.display());
         let problems = text(&event["problems"]);
-        assert!(problems.contains(&place) && problems.contains("`engine`"), "{event}");
+        for words in [&*place, "`engine`", "--workers"] {
+            assert!(problems.contains(words), "{event}");
+        }
     });
     assert_eq!(engine.status()["workers"], workers);
     bystanders.finish(&["s/x"]);

@@ -13,6 +13,9 @@ use crate::config::{Problem, Problems, Span, codes, suggest};
 /// So many of the values that a property may have are listed.
 const MOST_LISTED: usize = 16;
 
+/// What people look for at the top of the file, and is an argument of `zilla start`.
+const OF_THE_PROCESS: [&str; 2] = ["engine", "workers"];
+
 /// Explains the errors of one document.
 pub(super) struct Explainer<'a> {
     /// The merged schema.
@@ -47,6 +50,10 @@ impl Explainer<'_> {
         if place.is_some_and(|place| place.origin == Origin::Unresolved) {
             return;
         }
+        if problems.is_full_for(codes::E0202) {
+            count(error.kind(), problems);
+            return;
+        }
         let path = error.schema_path().as_str();
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let schema = self.schema.pointer(parent).unwrap_or(&Value::Null);
@@ -56,7 +63,7 @@ impl Explainer<'_> {
             | Kind::UnevaluatedProperties { unexpected } => {
                 // An expression as a key has been reported.
                 for name in unexpected.iter().filter(|name| !name.contains("${{")) {
-                    problems.push(self.unexpected(&case, name));
+                    problems.push_with(codes::E0202, || self.unexpected(&case, name));
                 }
             }
             // What is misspelt has been reported, with what was meant, where nothing else is allowed.
@@ -135,6 +142,10 @@ impl Explainer<'_> {
             format!("unknown property `{}` {}", shortened(name), self.owner(case.pointer));
         let help = if name == "<<" {
             "YAML 1.2 has no merge keys: write the properties out".to_owned()
+        } else if case.pointer.is_empty() && OF_THE_PROCESS.contains(&name) {
+            "what holds for the process is given where it starts, and changes with a restart: \
+             `zilla start --workers N`"
+                .to_owned()
         } else if let Some(close) = suggest(name, known.iter().copied()) {
             format!("did you mean `{close}`?")
         } else {
@@ -197,6 +208,8 @@ impl Explainer<'_> {
         let mut problem = Problem::new(codes::E0204, self.value(case.pointer), message);
         if expected == words::type_name("string") && !case.value.is_object() {
             problem = problem.with_help("quote it");
+        } else if let Some(help) = description(case.schema) {
+            problem = problem.with_help(help);
         }
         problem
     }
@@ -242,6 +255,24 @@ impl Explainer<'_> {
     }
 }
 
+/// Counts what is wrong where no more is said, without looking at it closely.
+fn count(kind: &Kind, problems: &mut Problems) {
+    let (code, times) = match kind {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            (codes::E0202, unexpected.len())
+        }
+        Kind::Required { .. } => (codes::E0203, 1),
+        Kind::Type { .. } => (codes::E0204, 1),
+        Kind::Enum { .. } | Kind::Constant { .. } => (codes::E0205, 1),
+        Kind::Not { .. } | Kind::FalseSchema => (codes::E0208, 1),
+        _ => (codes::E0207, 1),
+    };
+    (0..times).for_each(|_| problems.count_more(code));
+}
+
+/// So many properties of an object are compared with one that is missing.
+const MOST_COMPARED: usize = 1000;
+
 /// Whether an object has a property whose name is nearly this one.
 pub(super) fn is_misspelt(case: &Case<'_>, name: &Value) -> bool {
     misspelt(case, name).is_some()
@@ -257,7 +288,7 @@ fn misspelt<'c>(case: &Case<'c>, name: &Value) -> Option<&'c str> {
     let known = case.schema.get("properties").and_then(Value::as_object);
     let is_known = |name: &str| known.is_some_and(|known| known.contains_key(name));
     let names = case.value.as_object().into_iter().flat_map(|object| object.keys());
-    let mut unknown = names.filter(|name| !is_known(name));
+    let mut unknown = names.filter(|name| !is_known(name)).take(MOST_COMPARED);
     unknown
         .find(|other| name.as_str().is_some_and(|name| suggest(other, [name]).is_some()))
         .map(String::as_str)

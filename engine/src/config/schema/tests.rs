@@ -227,7 +227,11 @@ fn a_wrong_type_is_shown_with_what_was_found() {
         ["3:3 E0204 binding `p` must be an object, but has no value | give it a value, or remove \
           the key"]
     );
-    assert_eq!(problems("- a\n"), ["1:1 E0204 the document must be an object, not a list"]);
+    assert_eq!(
+        problems("- a\n"),
+        ["1:1 E0204 the document must be an object, not a list | One document of a zilla.yaml: \
+          a namespace with its bindings"]
+    );
 }
 
 #[test]
