@@ -19,6 +19,6 @@ pub(crate) const CATALOG: Catalog = Catalog {
         remote::HTTP,
     ],
     settings: &[kafka_binding::BACK_END],
-    properties: mqtt::PROPERTIES,
+    properties: &[mqtt::PROPERTIES, mqtt_kafka::PROPERTIES],
     actions: mqtt::ACTIONS,
 };

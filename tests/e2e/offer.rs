@@ -93,6 +93,26 @@ fn no_retained_message_is_sent_where_there_are_none() {
     assert_eq!(client.receive().text(), "new");
 }
 
+/// What a property says of mqtt-kafka bindings holds for whatever the file becomes.
+#[test]
+fn the_highest_qos_of_mqtt_kafka_bindings_is_bounded() {
+    engine_only!();
+    let setup = Setup::new(1).with_topics(&["one"]).with_property("kafka.publish.qos.max", "1");
+    let engine = setup.clone().start();
+    let bounded = |id: &str| {
+        let mut client = Client::connect(engine.port, V5, id);
+        assert_eq!(client.announced(0x24), Some(&Value::Byte(1)));
+        assert_eq!(client.subscribe_with(&[("t", 2)], &[]), [1]);
+        client.publish("t", id, 1);
+        assert_eq!(client.receive().text(), id);
+        client.send_publish(&message("t", "x", 2));
+        client.refused(0x9b);
+    };
+    bounded("before");
+    engine.reload(&setup.with_route("r/#", "\"@one\""));
+    bounded("after");
+}
+
 #[test]
 fn a_property_without_meaning_stops_the_start() {
     engine_only!();
@@ -100,6 +120,7 @@ fn a_property_without_meaning_stops_the_start() {
         ("retain.available=maybe", "it is true or false"),
         ("keep.alive.maximum=0", "it is at least 1 second"),
         ("publish.qos.max=2", "it is at_most_once, at_least_once or exactly_once"),
+        ("kafka.publish.qos.max=at_least_once", "it is 0, 1 or 2"),
     ] {
         let property = format!("zilla.binding.mqtt.{property}");
         let output = run_zilla(&["start", "-P", &property]);

@@ -20,7 +20,7 @@ mod proxy;
 pub mod state;
 pub mod wire;
 
-pub use config::{MqttKafkaDefinition, MqttKafkaKind};
+pub use config::{MqttKafkaDefinition, MqttKafkaKind, PROPERTIES};
 
 /// The binding type, for the catalog.
 pub static KIND: MqttKafkaKind = MqttKafkaKind;

@@ -69,7 +69,7 @@ const KNOWN: &[(&str, Meaning)] = &[
 /// The properties of the catalog.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Offered<'a> {
-    pub(super) of_bindings: &'a [Property],
+    pub(super) of_bindings: &'a [&'a [Property]],
     pub(super) origins: &'a [&'a dyn Origin],
 }
 
@@ -101,7 +101,9 @@ impl Properties {
 
     fn set(&mut self, name: &str, value: &str, offered: Offered<'_>) -> Result<(), String> {
         let wrong = |what: &str| format!("the property {name} cannot be `{value}`: {what}");
-        if let Some(property) = offered.of_bindings.iter().find(|property| property.name == name) {
+        if let Some(property) =
+            offered.of_bindings.iter().copied().flatten().find(|property| property.name == name)
+        {
             (property.check)(value).map_err(wrong)?;
             self.of_bindings.insert(property.name, value.to_owned());
             return Ok(());
@@ -255,7 +257,7 @@ mod tests {
     fn what_a_binding_reads_is_checked_and_the_last_value_holds() {
         let check = |value: &str| value.parse::<u8>().map(drop).map_err(|_| "it is a small number");
         let known = [Property { name: "zilla.binding.a.size", check }];
-        let known = Offered { of_bindings: &known, origins: &[] };
+        let known = Offered { of_bindings: &[&known], origins: &[] };
         let given = ["zilla.binding.a.size=1", "zilla.binding.a.size=2"].map(str::to_owned);
         let properties = Properties::read(None, &given, known).unwrap();
         assert_eq!(properties.of_bindings["zilla.binding.a.size"], "2");

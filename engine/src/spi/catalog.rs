@@ -14,8 +14,8 @@ pub struct Catalog {
     pub origins: &'static [&'static dyn Origin],
     /// What can be chosen for a whole run, by name.
     pub settings: &'static [Setting],
-    /// The properties of Zilla that bindings read, by name. docs/from-zilla.md has them too.
-    pub properties: &'static [Property],
+    /// The properties of Zilla that bindings read, of each type. docs/from-zilla.md has them too.
+    pub properties: &'static [&'static [Property]],
     /// What clients do and what is decided of it, for `zilla explain` and `zilla test`: a JSON
     /// object with `verbs`, the JSON Schema of the arguments of each, and `facts`, that of what is
     /// expected of each fact. Verbs have `description`, arguments too; facts have a `title`.

@@ -12,7 +12,7 @@ use kafka_plane::Kafka;
 use mqtt_plane::{Mqtt, MqttExit};
 use std::rc::Rc;
 
-use super::{mapping, topics};
+use super::{mapping, properties, topics};
 use crate::explain::explain;
 use crate::proxy::{Hub, MqttKafka, Shared};
 use crate::state::Mapping;
@@ -93,14 +93,16 @@ impl Definition for MqttKafkaDefinition {
     fn prepare<'a>(&'a self, cx: &'a PrepareCx<'a>) -> BoxFuture<'a, Result<Prepared, Problem>> {
         // Of one binding over its reloads, and shared by its workers.
         let key = format!("{}/shared-by-workers", cx.name());
-        let made: Result<Arc<Shared>, Problem> =
-            cx.store().get_or_make(&key, || Ok(Arc::new(Shared::default())));
+        let made: Result<Arc<Shared>, Problem> = cx.store().get_or_make(&key, || {
+            Ok(Arc::new(Shared::bounded(properties::qos_max(|name| cx.property(name)))))
+        });
         Box::pin(std::future::ready(made.map(|shared| shared as Prepared)))
     }
 
     fn attach(&self, prepared: &Prepared, cx: &WorkerCx, links: &mut Links<'_>) -> Attached {
         let exits = self.exits.iter().map(|exit| (exit.name.clone(), links.link(&exit.name)));
-        let (mapping, shared) = (Arc::clone(&self.mapping), prepared_as::<Shared>(prepared));
+        let shared = prepared_as::<Shared>(prepared);
+        let mapping = shared.bound(&self.mapping);
         let hub = Hub::new(&self.name, cx, mapping, exits.collect(), shared);
         let exit: Rc<dyn MqttExit> = Rc::new(MqttKafka(Rc::clone(&hub)));
         Attached { entry: Some(Entry::new::<Mqtt>(exit)), node: Rc::new(MqttKafka(hub)) }

@@ -2,8 +2,10 @@
 
 mod definition;
 mod mapping;
+mod properties;
 #[cfg(test)]
 mod tests;
 mod topics;
 
 pub use definition::{MqttKafkaDefinition, MqttKafkaKind};
+pub use properties::PROPERTIES;

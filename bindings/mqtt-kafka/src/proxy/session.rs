@@ -65,7 +65,7 @@ impl Node for MqttKafka {
     ) {
         let Some(new) = definition_as::<MqttKafkaDefinition>(&**definition) else { return };
         let exits = new.exits.iter().map(|exit| (exit.name.clone(), links.link(&exit.name)));
-        self.0.update(Arc::clone(&new.mapping), exits.collect());
+        self.0.update(self.0.shared.bound(&new.mapping), exits.collect());
     }
 
     fn relinked(&self, _: u64) {

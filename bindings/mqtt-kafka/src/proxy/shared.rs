@@ -1,9 +1,14 @@
 //! What the workers of a binding share.
 
+use std::sync::Arc;
+
+use mqtt_plane::Qos;
+
 use super::kept::KeptSessions;
 use super::leave::Underway;
 use super::marks::Marks;
 use super::pairs::Pairs;
+use crate::state::Mapping;
 
 /// What the workers of a binding share, over its reloads.
 #[derive(Debug, Default)]
@@ -12,4 +17,23 @@ pub(crate) struct Shared {
     pub(super) underway: Underway,
     pub(super) pairs: Pairs,
     pub(super) kept: KeptSessions,
+    /// The highest QoS that the process takes and grants, whatever the file says.
+    qos_max: Option<Qos>,
+}
+
+impl Shared {
+    /// Nothing yet, in a process that takes and grants no more than this.
+    pub(crate) fn bounded(qos_max: Option<Qos>) -> Self {
+        Self { qos_max, ..Self::default() }
+    }
+
+    /// A mapping as the process lets it be.
+    pub(crate) fn bound(&self, mapping: &Arc<Mapping>) -> Arc<Mapping> {
+        match self.qos_max {
+            Some(most) if most < mapping.qos_max => {
+                Arc::new(Mapping { qos_max: most, ..Mapping::clone(mapping) })
+            }
+            _ => Arc::clone(mapping),
+        }
+    }
 }
