@@ -10,7 +10,11 @@ use crate::harness::{
     is_embedded, kafka_only, message, on_one_and_three_workers, text, text_property, user, zilla,
 };
 
-on_one_and_three_workers!(what_becomes_of_a_publish, what_becomes_of_an_action_that_is_decided);
+on_one_and_three_workers!(
+    what_becomes_of_a_publish,
+    what_becomes_of_a_publish_at_qos_2,
+    what_becomes_of_an_action_that_is_decided
+);
 
 /// Routes that let some in, tell sensors from the rest, and name a Kafka topic by a level.
 fn setup(workers: usize) -> Setup {
@@ -165,6 +169,27 @@ fn what_becomes_of_a_publish(workers: usize) {
     }
 }
 
+fn what_becomes_of_a_publish_at_qos_2(workers: usize) {
+    engine_only!();
+    let setup = Setup::new(workers).with_topics(&["sensors"]);
+    let engine = setup.with_route("sensors/#", "\"@sensors\"").start();
+    for version in [V311, V5] {
+        let value = format!("{version} at 2");
+        let arguments = ["--topic", "sensors/1", "--payload", &value, "--partitions", "2"];
+        let action = [&["publish", "--qos", "2"][..], &arguments].concat();
+        let said = explained(&engine, version, "gateway-7", &action);
+        assert_eq!(told(&said, version), None);
+        let mut facts_said = said["facts"].clone();
+        assert_eq!(facts_said.as_object_mut().unwrap().remove("qos"), Some(2.into()));
+        let mut client = Client::connect(engine.port, version, "gateway-7");
+        assert_eq!(client.publish_with(&published("sensors/1", &value, &action)), 0);
+        let records = found(&engine, "sensors", &value);
+        assert_eq!(records.len(), 1, "{records:?}");
+        assert_eq!(facts_said, facts(&engine, "sensors", &records[0]));
+        client.disconnect(0);
+    }
+}
+
 /// The publish that arguments of `explain` describe.
 fn published(topic: &str, value: &str, arguments: &[&str]) -> Publish {
     let given = |name: &str| {
@@ -213,6 +238,8 @@ fn what_becomes_of_an_action_that_is_decided(workers: usize) {
             ("gateway-1", &["publish", "--topic", "elsewhere", "--qos", "0"]),
             ("gateway-1", &["publish", "--topic", "a/b/c", "--qos", "1"]),
             ("gateway-1", &["publish", "--topic", "a/+", "--qos", "1"]),
+            ("gateway-1", &["publish", "--topic", "a/b", "--qos", "2"]),
+            ("gateway-1", &["publish", "--topic", "elsewhere", "--qos", "2"]),
             ("gateway-1", &SENSORS),
             ("reader", &["subscribe", "--filter", "sensors/#", "--qos", "0"]),
             ("reader", &["subscribe", "--filter", "sensors/#", "--qos", "1"]),
@@ -249,8 +276,10 @@ fn what_becomes_of_an_action_that_is_decided(workers: usize) {
 fn taken(said: &Json, version: u8, action: &[&str]) -> String {
     match action[0] {
         "connect" => "CONNACK 0x00".to_owned(),
-        "publish" if version == V5 => "PUBACK 0x00".to_owned(),
-        "publish" => "PUBACK".to_owned(),
+        "publish" => {
+            let name = if action.ends_with(&["2"]) { "PUBREC" } else { "PUBACK" };
+            if version == V5 { format!("{name} 0x00") } else { name.to_owned() }
+        }
         _ => format!("SUBACK 0x{:02X}", said["facts"]["qos"].as_u64().unwrap()),
     }
 }
@@ -293,11 +322,12 @@ fn next(client: &mut Client) -> String {
     let name = match packet.kind() {
         2 => "CONNACK",
         4 => "PUBACK",
+        5 => "PUBREC",
         9 => "SUBACK",
         14 => "DISCONNECT",
         _ => panic!("{packet:?}"),
     };
-    if name == "PUBACK" && client.version == V311 {
+    if name.starts_with("PUB") && client.version == V311 {
         return name.to_owned();
     }
     let reason = if name == "SUBACK" { *packet.body.last().unwrap() } else { packet.reason() };
