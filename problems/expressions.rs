@@ -1,5 +1,7 @@
 //! E0110 to E0119: `${{…}}`.
 
+use crate::Example;
+
 codes! {
     EXPRESSIONS;
 
@@ -96,4 +98,8 @@ bindings:
     kind: client
 ",
     };
+
+    E0114: "expressions make the file too large",
+    "The values that expressions put into a file have at most 16 MiB together, as the file itself. A value that is used thousands of times, through aliases of aliases, is not meant.",
+    Example::Situation("It depends on the length of the variables.");
 }

@@ -126,7 +126,7 @@ bindings:
     };
 
     E0107: "values nest too deep",
-    "Lists and maps nest at most 64 levels deep. Nothing in a configuration needs as many.",
+    "Lists and maps nest at most 64 levels deep, and the names around all values of a document have at most 256 MiB together. Nothing in a configuration needs as many.",
     files! {
         bad: "\
 name: edge

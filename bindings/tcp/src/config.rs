@@ -104,6 +104,7 @@ pub(crate) fn routes(
     listened: &Ports,
     problems: &mut Problems,
 ) -> Vec<RouteTarget> {
+    let listened = Listened::new(listened);
     let mut targets = Vec::new();
     for route in node.routes() {
         let pointer = format!("{}/when", route.pointer);
@@ -117,7 +118,7 @@ pub(crate) fn routes(
             .map(|(index, when)| condition(node, &format!("{pointer}/{index}"), when, problems))
             .collect();
         for (index, condition) in conditions.iter().enumerate() {
-            if !can_match(condition, listened) {
+            if !listened.can_match(condition) {
                 let span = node.span_of(&format!("{pointer}/{index}/port"));
                 let message = "this condition never matches: nobody listens on such a port";
                 let problem = Problem::new(codes::W0303, span, message);
@@ -130,14 +131,38 @@ pub(crate) fn routes(
     targets
 }
 
-/// Whether a connection can arrive at one of the ports of a condition; at a port that the system
-/// chooses, any can.
-fn can_match(condition: &Condition, listened: &Ports) -> bool {
-    let Some(wanted) = &condition.ports else { return true };
-    let overlap =
-        |one: &PortRange, other: &PortRange| one.first <= other.last && other.first <= one.last;
-    let is_listened = |range: &PortRange| listened.iter().any(|(other, _)| overlap(range, other));
-    wanted.iter().any(is_listened) || listened.iter().any(|(range, _)| range.first == 0)
+/// The ports of a server.
+struct Listened {
+    /// In order, none touching another.
+    ranges: Vec<PortRange>,
+    /// Whether the system chooses one, which may be any.
+    is_any: bool,
+}
+
+impl Listened {
+    fn new(ports: &Ports) -> Self {
+        let mut all: Vec<PortRange> = ports.iter().map(|(range, _)| *range).collect();
+        all.sort_unstable_by_key(|range| range.first);
+        let mut ranges: Vec<PortRange> = Vec::new();
+        for range in all {
+            match ranges.last_mut() {
+                Some(last) if range.first <= last.last => last.last = last.last.max(range.last),
+                _ => ranges.push(range),
+            }
+        }
+        let is_any = ranges.first().is_some_and(|range| range.first == 0);
+        Self { ranges, is_any }
+    }
+
+    /// Whether a connection can arrive at one of the ports of a condition.
+    fn can_match(&self, condition: &Condition) -> bool {
+        let is_listened = |wanted: &PortRange| {
+            let next = self.ranges.partition_point(|range| range.last < wanted.first);
+            self.ranges.get(next).is_some_and(|range| range.first <= wanted.last)
+        };
+        let wanted = condition.ports.as_ref();
+        self.is_any || wanted.is_none_or(|wanted| wanted.iter().any(is_listened))
+    }
 }
 
 fn condition(
@@ -180,5 +205,35 @@ mod tests {
         for text in ["10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0", "x/1"] {
             assert!(network(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_condition_matches_where_its_ports_and_those_of_the_server_overlap() {
+        let source = engine::config::Source::new("f.yaml", "");
+        let range = |(first, last): (u16, u16)| PortRange { first, last };
+        let listened = |ranges: &[(u16, u16)]| {
+            let ports = ranges.iter().map(|both| (range(*both), source.span(0, 0))).collect();
+            Listened::new(&ports)
+        };
+        let matches = |listened: &Listened, ports: &[(u16, u16)]| {
+            let ports = Some(ports.iter().copied().map(range).collect());
+            listened.can_match(&Condition { ports, network: None })
+        };
+        let some = listened(&[(8880, 8883), (1883, 1883), (8882, 8890), (9000, 9000)]);
+        for (ports, expected) in [
+            (&[(1883, 1883)][..], true),
+            (&[(1884, 8879)], false),
+            (&[(1884, 8880)], true),
+            (&[(8885, 8885)], true),
+            (&[(8891, 8999)], false),
+            (&[(9001, 65535)], false),
+            (&[(1, 2), (8900, 9000)], true),
+            (&[(1, 65535)], true),
+        ] {
+            assert_eq!(matches(&some, ports), expected, "{ports:?}");
+        }
+        assert!(some.can_match(&Condition { ports: None, network: None }));
+        assert!(matches(&listened(&[(0, 0)]), &[(7, 7)]), "the system chooses");
+        assert!(!matches(&listened(&[]), &[(7, 7)]));
     }
 }

@@ -4,6 +4,7 @@ mod connections;
 mod explain;
 mod node;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -47,15 +48,49 @@ struct TcpServer {
 /// The sockets that it listens on.
 struct Sockets(Vec<Arc<Listeners>>);
 
+/// Ports that were asked for. A file may ask for all of them thousands of times.
+#[derive(Default)]
+struct Taken {
+    /// For each that is taken, one above it below which none is free.
+    above: HashMap<u32, u32>,
+}
+
+impl Taken {
+    fn take(&mut self, port: u16) {
+        self.above.insert(u32::from(port), u32::from(port) + 1);
+    }
+
+    /// The first from `port` on that is free; 65,536 where none is.
+    fn next_free(&mut self, port: u32) -> u32 {
+        let mut free = port;
+        while let Some(above) = self.above.get(&free) {
+            free = *above;
+        }
+        // Whoever asks again from anywhere on the way is there at once.
+        let mut at = port;
+        while let Some(above) = self.above.get_mut(&at) {
+            at = std::mem::replace(above, free);
+        }
+        free
+    }
+}
+
 impl TcpServer {
     /// Each port that is asked for, once, with its place.
     fn ports(&self) -> Vec<(u16, Span)> {
         let mut ports: Vec<(u16, Span)> = Vec::new();
+        let mut taken = Taken::default();
         for (range, span) in &self.ports {
-            for port in range.first..=range.last {
-                if port == 0 || ports.iter().all(|(other, _)| *other != port) {
-                    ports.push((port, span.clone()));
+            let mut from = u32::from(range.first);
+            while let Ok(port) = u16::try_from(taken.next_free(from))
+                && port <= range.last
+            {
+                ports.push((port, span.clone()));
+                // The system chooses another one each time.
+                if port != 0 {
+                    taken.take(port);
                 }
+                from = u32::from(port) + 1;
             }
         }
         ports
@@ -171,5 +206,27 @@ impl Definition for TcpServer {
     fn serves(&self, prepared: &Prepared) -> Vec<String> {
         let sockets = prepared_as::<Sockets>(prepared);
         sockets.0.iter().map(|listeners| format!("tcp://{}", listeners.address())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_asked_for_again_is_not_free() {
+        let mut taken = Taken::default();
+        for port in [5, 6, 9, 7] {
+            assert_eq!(taken.next_free(port), port);
+            taken.take(u16::try_from(port).unwrap());
+        }
+        assert_eq!(
+            [4, 5, 6, 7, 8, 9, 10].map(|port| taken.next_free(port)),
+            [4, 8, 8, 8, 8, 10, 10]
+        );
+        taken.take(8);
+        assert_eq!([5, 8].map(|port| taken.next_free(port)), [10, 10]);
+        taken.take(u16::MAX);
+        assert_eq!(taken.next_free(65_535), 65_536);
     }
 }

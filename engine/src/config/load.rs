@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::expr::expand;
+use crate::config::expr::Expander;
 use crate::config::load::names::References;
 use crate::config::load::sound::Errors;
 use crate::config::tree::{self, Document, push_segment};
@@ -77,8 +77,9 @@ fn read(
     let mut references = References::default();
     let mut documents = Vec::with_capacity(trees.len());
     let mut first_matches = Vec::with_capacity(trees.len());
+    let mut expander = Expander::new(environment);
     for mut tree in trees {
-        expand(&mut tree, environment, problems);
+        expander.expand(&mut tree, problems);
         let mut document = tree.into_document(problems);
         let mut usage = schema.validate(&document, problems);
         idle::check(&document, problems);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::config::tree::shortened;
+use crate::config::tree::{push_segment, shortened};
 use crate::config::{Problem, Problems, Span, codes};
 
 /// A configuration.
@@ -223,16 +223,29 @@ impl NodeConfig {
 
     /// Whether no value at or below a JSON pointer came from the environment.
     fn is_from_file(&self, pointer: &str) -> bool {
-        let begin = format!("{}{pointer}", self.pointer);
-        #[expect(clippy::iter_over_hash_type, reason = "whether all do has no order")]
-        for (pointer, place) in self.places.iter() {
-            let rest = pointer.strip_prefix(&begin);
-            let is_below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            if is_below && place.origin == Origin::Environment {
-                return false;
-            }
+        let mut at = format!("{}{pointer}", self.pointer);
+        self.all_from_file(self.value.pointer(pointer).unwrap_or(&Value::Null), &mut at)
+    }
+
+    fn all_from_file(&self, value: &Value, pointer: &mut String) -> bool {
+        if self.places.get(pointer).is_some_and(|place| place.origin == Origin::Environment) {
+            return false;
         }
-        true
+        let length = pointer.len();
+        let mut is_below = |name: &str, value: &Value| {
+            push_segment(pointer, name);
+            let is_from_file = self.all_from_file(value, pointer);
+            pointer.truncate(length);
+            is_from_file
+        };
+        match value {
+            Value::Object(map) => map.iter().all(|(name, value)| is_below(name, value)),
+            Value::Array(list) => {
+                let mut items = list.iter().enumerate();
+                items.all(|(index, value)| is_below(&index.to_string(), value))
+            }
+            _ => true,
+        }
     }
 }
 

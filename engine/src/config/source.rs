@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fmt, fs, io};
 
 use crate::config::{Problem, codes};
@@ -20,6 +20,32 @@ struct Text {
     text: String,
     /// Where each line begins, bytes.
     lines: Vec<usize>,
+    /// How many characters lie before each block of [`BLOCK`] bytes; none until someone asks.
+    characters: OnceLock<Vec<Characters>>,
+}
+
+/// Characters are counted from the last block on: a line may have millions, and problems hundreds.
+const BLOCK: usize = 4096;
+
+/// How many characters a part of a text has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Characters {
+    all: usize,
+    /// Those that UTF-16 writes as two units.
+    pairs: usize,
+}
+
+impl Characters {
+    /// Those that begin in a part of a text.
+    fn of(bytes: &[u8]) -> Self {
+        let all = bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        let pairs = bytes.iter().filter(|byte| **byte >= 0xf0).count();
+        Self { all, pairs }
+    }
+
+    fn and(self, more: Self) -> Self {
+        Self { all: self.all + more.all, pairs: self.pairs + more.pairs }
+    }
 }
 
 impl Source {
@@ -36,7 +62,7 @@ impl Source {
         };
         let ends = (0..bytes.len()).filter(|at| is_end(*at));
         let lines = std::iter::once(0).chain(ends.map(|at| at + 1)).collect();
-        Self(Arc::new(Text { name, text, lines }))
+        Self(Arc::new(Text { name, text, lines, characters: OnceLock::new() }))
     }
 
     /// Reads a file of at most 16 MiB.
@@ -104,13 +130,32 @@ impl Source {
 
     fn position(&self, at: usize) -> Position {
         let index = self.line_index(at);
-        let before = self.0.text.get(self.0.lines[index]..at).unwrap_or_default();
-        let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(before);
-        Position {
-            line: index + 1,
-            column: before.chars().count() + 1,
-            column_utf16: before.encode_utf16().count() + 1,
+        let mut begin = self.0.lines[index];
+        if self.0.text.get(begin..).is_some_and(|line| line.starts_with(BYTE_ORDER_MARK)) {
+            begin = (begin + BYTE_ORDER_MARK.len_utf8()).min(at);
         }
+        let (before, line) = (self.characters_before(at), self.characters_before(begin));
+        let column = before.all - line.all + 1;
+        Position { line: index + 1, column, column_utf16: column + before.pairs - line.pairs }
+    }
+
+    /// How many characters begin before a byte.
+    fn characters_before(&self, at: usize) -> Characters {
+        let bytes = self.0.text.as_bytes();
+        let blocks = self.0.characters.get_or_init(|| {
+            let mut sum = Characters::default();
+            let each = bytes.chunks(BLOCK).map(|block| {
+                let before = sum;
+                sum = sum.and(Characters::of(block));
+                before
+            });
+            let mut blocks: Vec<Characters> = each.collect();
+            blocks.push(sum);
+            blocks
+        });
+        let block = at / BLOCK;
+        let before = blocks.get(block).copied().unwrap_or_default();
+        before.and(Characters::of(bytes.get(block * BLOCK..at).unwrap_or_default()))
     }
 
     /// The place from byte `start` to byte `end`.
@@ -233,28 +278,41 @@ impl Span {
         line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
     }
 
+    /// The part of [`Span::line_text`] that lies at most `width` characters before it begins, and
+    /// `width` after; and how many of them lie before.
+    pub(super) fn line_around(&self, width: usize) -> (&str, usize) {
+        let line = self.line_text();
+        // The line may begin with a byte order mark, which is not of it.
+        let end = self.source.0.lines[self.line_index()..].get(1).copied();
+        let text = self.source.text();
+        let whole = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+        let begin = whole.trim_end_matches(['\n', '\r']).len() - line.len();
+        let at = self.start.clamp(begin, begin + line.len()) - begin;
+        let (before, after) = line.split_at_checked(at).unwrap_or((line, ""));
+        let shown = before.chars().rev().take(width);
+        let (count, bytes) =
+            shown.fold((0, 0), |(count, bytes), c| (count + 1, bytes + c.len_utf8()));
+        let rest: usize = after.chars().take(width).map(char::len_utf8).sum();
+        (line.get(at - bytes..at + rest).unwrap_or_default(), count)
+    }
+
     /// The text that it covers.
     pub(super) fn text(&self) -> &str {
         self.source.text().get(self.start..self.end).unwrap_or_default()
     }
 
-    /// The place of `part` where the text that it covers has it first, from byte `from` on; all of
-    /// it where it has not.
-    pub(super) fn part(&self, from: usize, part: &str) -> Self {
-        let rest = self.text().get(from..).unwrap_or_default();
-        rest.find(part).map_or_else(
-            || self.clone(),
-            |at| {
-                let start = self.start + from + at;
-                self.source.span(start, start + part.len())
-            },
-        )
+    /// The place of `part` where the text that it covers has it first, from byte `from` on.
+    pub(super) fn part(&self, from: usize, part: &str) -> Option<Self> {
+        let start = self.start + from + self.text().get(from..)?.find(part)?;
+        Some(self.source.span(start, start + part.len()))
     }
 
-    /// How many characters of its first line it covers; at least one.
+    /// How many characters of its first line it covers; at least one, and no more than `most`.
     #[must_use]
-    pub fn width(&self) -> usize {
-        let covered = self.source.text().get(self.start..self.end).unwrap_or_default();
+    pub fn width(&self, most: usize) -> usize {
+        let mut characters = self.text().char_indices();
+        let end = characters.nth(most).map_or(self.text().len(), |(at, _)| at);
+        let covered = self.text().get(..end).unwrap_or_default();
         covered.lines().next().map_or(0, |line| line.trim_end().chars().count()).max(1)
     }
 }
@@ -281,7 +339,7 @@ mod tests {
         let at = source.text().find('x').unwrap();
         let span = source.span(at, at + 1);
         assert_eq!(span.to_string(), "f.yaml:2:5");
-        assert_eq!((span.line_text(), span.width()), ("ä: öx", 1));
+        assert_eq!((span.line_text(), span.width(9)), ("ä: öx", 1));
         let wide = Source::new("f.yaml", "\u{feff}a: \u{1f600}b\nc: d\n");
         let start = wide.text().find('b').unwrap();
         let span = wide.span(start, wide.text().find('d').unwrap() + 1);
@@ -293,10 +351,31 @@ mod tests {
     }
 
     #[test]
+    fn the_place_in_a_long_line_is_counted_in_characters() {
+        let text = format!("\u{feff}{}{}b\n", "ä\u{1f600}".repeat(1000), "x".repeat(2 * BLOCK));
+        let source = Source::new("f.yaml", text);
+        let naive = |at: usize| {
+            let before = source.text().get(3.min(at)..at).unwrap();
+            (before.chars().count() + 1, before.encode_utf16().count() + 1)
+        };
+        for (at, _) in source.text().char_indices().filter(|(at, _)| *at != source.text().len() - 1)
+        {
+            let position = source.position(at);
+            assert_eq!((position.column, position.column_utf16), naive(at), "{at}");
+        }
+        let at = source.text().find('b').unwrap();
+        let span = source.span(at, at + 1);
+        assert_eq!(span.line_around(3), ("xxxb", 3));
+        assert_eq!(source.span(3, 5).line_around(2), ("ä\u{1f600}", 0));
+        assert_eq!(source.span(0, 5).line_around(1), ("ä", 0));
+        assert_eq!(source.span(3, at).width(5), 5);
+    }
+
+    #[test]
     fn what_is_not_utf8_has_its_place() {
         let problem = Source::open_from("f.yaml", &b"a: \xc3\xa4\nb: \xff\xfe\n"[..]).unwrap_err();
         assert_eq!(problem.span().to_string(), "f.yaml:2:4");
-        assert_eq!(problem.span().width(), 1);
+        assert_eq!(problem.span().width(9), 1);
     }
 
     #[test]

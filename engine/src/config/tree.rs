@@ -82,61 +82,85 @@ impl Tree {
 
     /// The tree as JSON. A scalar that does not fit its tag is a problem, and a null.
     pub(super) fn into_document(self, problems: &mut Problems) -> Document {
-        let mut places = HashMap::new();
         let key = match &self.content {
             Content::Map(entries) => entries.first().map(|(key, _)| key.span.clone()),
             Content::Scalar(_) | Content::List(_) => None,
         };
         let key = key.unwrap_or_else(|| self.span.clone());
-        let value = into_value(self, key, &mut String::new(), &mut places, problems);
-        Document { value, places }
+        let mut walk =
+            Walk { pointer: String::new(), places: HashMap::new(), rest: POINTERS, problems };
+        let value = walk.value(self, key);
+        Document { value, places: walk.places }
     }
 }
 
-fn into_value(
-    tree: Tree,
-    key: Span,
-    pointer: &mut String,
-    places: &mut Places,
-    problems: &mut Problems,
-) -> Value {
-    let Tree { span, content } = tree;
-    let mut origin = Origin::File;
-    let value = match content {
-        Content::Scalar(scalar) => {
-            origin = scalar.origin;
-            scalar.resolve().unwrap_or_else(|message| {
-                problems.push(Problem::new(codes::E0106, span.clone(), message));
-                origin = Origin::Unresolved;
-                Value::Null
-            })
-        }
-        Content::List(items) => {
-            let length = pointer.len();
-            let mut list = Vec::with_capacity(items.len());
-            for (index, item) in items.into_iter().enumerate() {
-                pointer.push('/');
-                pointer.push_str(&index.to_string());
-                let span = item.span.clone();
-                list.push(into_value(item, span, pointer, places, problems));
-                pointer.truncate(length);
+/// The pointers to all values of a document have at most so many bytes together: a name that is as
+/// long as the file is part of that of everything within. What has none has the place of what is
+/// around it.
+const POINTERS: usize = 256 << 20;
+
+struct Walk<'p> {
+    /// The pointer of the value that the walk is at.
+    pointer: String,
+    places: Places,
+    /// How many bytes of pointers are left.
+    rest: usize,
+    problems: &'p mut Problems,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, tree: Tree, key: Span) -> Value {
+        let Tree { span, content } = tree;
+        let mut origin = Origin::File;
+        let length = self.pointer.len();
+        let value = match content {
+            Content::Scalar(scalar) => {
+                origin = scalar.origin;
+                scalar.resolve().unwrap_or_else(|message| {
+                    self.problems.push(Problem::new(codes::E0106, span.clone(), message));
+                    origin = Origin::Unresolved;
+                    Value::Null
+                })
             }
-            Value::Array(list)
-        }
-        Content::Map(entries) => {
-            let length = pointer.len();
-            let mut map = Map::with_capacity(entries.len());
-            for (key, value) in entries {
-                push_segment(pointer, &key.text);
-                let value = into_value(value, key.span, pointer, places, problems);
-                pointer.truncate(length);
-                map.insert(key.text, value);
+            Content::List(items) => {
+                let mut list = Vec::with_capacity(items.len());
+                for (index, item) in items.into_iter().enumerate() {
+                    self.pointer.push('/');
+                    self.pointer.push_str(&index.to_string());
+                    let span = item.span.clone();
+                    list.push(self.value(item, span));
+                    self.pointer.truncate(length);
+                }
+                Value::Array(list)
             }
-            Value::Object(map)
+            Content::Map(entries) => {
+                let mut map = Map::with_capacity(entries.len());
+                for (key, value) in entries {
+                    push_segment(&mut self.pointer, &key.text);
+                    let value = self.value(value, key.span);
+                    self.pointer.truncate(length);
+                    map.insert(key.text, value);
+                }
+                Value::Object(map)
+            }
+        };
+        self.keep(Place { key, value: span, origin });
+        value
+    }
+
+    /// Remembers the place of the value that the walk is at.
+    fn keep(&mut self, place: Place) {
+        match self.rest.checked_sub(self.pointer.len()) {
+            Some(rest) => {
+                self.rest = rest;
+                self.places.insert(self.pointer.clone(), place);
+            }
+            None => self.problems.push_with(codes::E0107, || {
+                Problem::new(codes::E0107, place.key, "the names around this value are too long")
+                    .with_help("shorten them")
+            }),
         }
-    };
-    places.insert(pointer.clone(), Place { key, value: span, origin });
-    value
+    }
 }
 
 /// Appends a property's name to a JSON pointer.

@@ -1,6 +1,6 @@
 //! Checks of a plan as a graph.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::config::{NodeName, Problem, Problems, codes, suggest};
 use crate::graph::Plan;
@@ -16,22 +16,13 @@ pub(super) fn names_and_planes(
     for (name, node) in &plan.nodes {
         let mut reported = BTreeSet::new();
         for exit in &node.exits {
-            if !reported.insert((&exit.name, exit.span.line(), exit.span.column())) {
+            if !reported.insert((&exit.name, exit.span.start())) {
                 continue;
             }
             let Some(target) = plan.nodes.get(&exit.name) else {
-                if declared.contains(&exit.name) || is_said(exit, problems) {
-                    continue;
+                if !declared.contains(&exit.name) && !is_said(exit, problems) {
+                    problems.push_with(codes::E0302, || dangling(plan, exit));
                 }
-                let message = format!("binding `{}` does not exist", exit.name);
-                let names: Vec<String> = plan.nodes.keys().map(ToString::to_string).collect();
-                let mut problem = Problem::new(codes::E0302, exit.span.clone(), message);
-                if let Some(close) =
-                    suggest(&exit.name.to_string(), names.iter().map(String::as_str))
-                {
-                    problem = problem.with_help(format!("did you mean `{close}`?"));
-                }
-                problems.push(problem);
                 continue;
             };
             let offered = target.definition.entry();
@@ -51,8 +42,22 @@ pub(super) fn names_and_planes(
     }
 }
 
+fn dangling(plan: &Plan, exit: &Exit) -> Problem {
+    let message = format!("binding `{}` does not exist", exit.name);
+    let names: Vec<String> = plan.nodes.keys().map(ToString::to_string).collect();
+    let problem = Problem::new(codes::E0302, exit.span.clone(), message);
+    match suggest(&exit.name.to_string(), names.iter().map(String::as_str)) {
+        Some(close) => problem.with_help(format!("did you mean `{close}`?")),
+        None => problem,
+    }
+}
+
 /// Whether it has been reported that an exit's name means nothing.
 fn is_said(exit: &Exit, problems: &Problems) -> bool {
+    if problems.has_more_of(codes::E0302) {
+        // It was one of those that were only counted, if it was not kept.
+        return true;
+    }
     problems.iter().any(|problem| *problem.code() == *codes::E0302 && *problem.span() == exit.span)
 }
 
@@ -73,11 +78,12 @@ pub(super) fn resources(plan: &Plan, problems: &mut Problems) {
                 continue;
             }
             if let Some((other, place)) = listeners.insert(address, (name, span.clone())) {
-                let message = format!("`{name}` listens on {address}, and `{other}` does already");
-                problems.push(
+                problems.push_with(codes::E0501, || {
+                    let message =
+                        format!("`{name}` listens on {address}, and `{other}` does already");
                     Problem::new(codes::E0501, span, message)
-                        .with_related(place, "first asked for here".to_owned()),
-                );
+                        .with_related(place, "first asked for here".to_owned())
+                });
             }
         }
     }
@@ -89,8 +95,8 @@ pub(super) fn order(plan: &Plan, problems: &mut Problems) -> Vec<NodeName> {
     let mut walk = Walk {
         plan,
         path: Vec::new(),
-        on_path: BTreeSet::new(),
-        done: BTreeSet::new(),
+        on_path: HashMap::new(),
+        done: HashSet::new(),
         order: Vec::new(),
     };
     for name in &plan.file_order {
@@ -99,12 +105,16 @@ pub(super) fn order(plan: &Plan, problems: &mut Problems) -> Vec<NodeName> {
     walk.order
 }
 
+/// So many bindings of a circle are named.
+const SHOWN: usize = 16;
+
 struct Walk<'p> {
     plan: &'p Plan,
     /// The bindings from which the walk came here, each with its edges that are to be followed.
     path: Vec<(&'p NodeName, std::slice::Iter<'p, Exit>)>,
-    on_path: BTreeSet<&'p NodeName>,
-    done: BTreeSet<&'p NodeName>,
+    /// Where on the path they are.
+    on_path: HashMap<&'p NodeName, usize>,
+    done: HashSet<&'p NodeName>,
     order: Vec<NodeName>,
 }
 
@@ -114,8 +124,8 @@ impl<'p> Walk<'p> {
         while let Some((name, exits)) = self.path.last_mut() {
             let name = *name;
             match exits.next() {
-                Some(exit) => match self.circle(exit) {
-                    Some(problem) => problems.push(problem),
+                Some(exit) => match self.on_path.get(&exit.name) {
+                    Some(at) => problems.push_with(codes::E0303, || self.circle(*at, exit)),
                     None => self.enter(&exit.name),
                 },
                 None => {
@@ -133,24 +143,19 @@ impl<'p> Walk<'p> {
         if !self.done.contains(name)
             && let Some(node) = self.plan.nodes.get(name)
         {
+            self.on_path.insert(name, self.path.len());
             self.path.push((name, node.exits.iter()));
-            self.on_path.insert(name);
         }
     }
 
-    /// The problem of an edge that leads back.
-    fn circle(&self, exit: &Exit) -> Option<Problem> {
-        if !self.on_path.contains(&exit.name) {
-            return None;
-        }
-        let at = self.path.iter().position(|(earlier, _)| **earlier == exit.name)?;
-        let cycle: Vec<String> =
-            self.path[at..].iter().map(|(name, _)| format!("`{name}`")).collect();
-        let message = format!(
-            "bindings exit in a circle: {} → `{name}`",
-            cycle.join(" → "),
-            name = exit.name
-        );
-        Some(Problem::new(codes::E0303, exit.span.clone(), message))
+    /// The problem of an edge that leads back to a place on the path.
+    fn circle(&self, at: usize, exit: &Exit) -> Problem {
+        let names: Vec<String> =
+            self.path[at..].iter().map(|(name, _)| format!("`{name}`")).take(SHOWN).collect();
+        let more = (self.path.len() - at).saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" → … ({more} more)") } else { String::new() };
+        let names = names.join(" → ");
+        let message = format!("bindings exit in a circle: {names}{more} → `{}`", exit.name);
+        Problem::new(codes::E0303, exit.span.clone(), message)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jsonschema::PatternOptions;
 use serde_json::{Value, json};
 
 use crate::config::node::{Origin, Place};
@@ -13,6 +14,14 @@ const LONGEST_PATTERN: usize = 256;
 
 /// So many declared metrics are listed: all that there are, and more only by mistake.
 const MOST_LISTED: usize = 40;
+
+/// So many patterns are looked at, and so many are compared with a name of a metric: a file needs a
+/// dozen, of some forty names.
+const MOST_PATTERNS: usize = 256;
+const MOST_COMPARED: usize = 20_000;
+
+/// A pattern that needs more steps on a name matches it not. Those that anybody needs take some ten.
+const MOST_STEPS: usize = 1000;
 
 /// Says which metrics of bindings and which guards of a document come to nothing.
 pub(super) fn check(document: &Document, problems: &mut Problems) {
@@ -60,6 +69,12 @@ fn metrics(document: &Document, problems: &mut Problems) {
                 continue;
             };
             let Some(place) = place(document, &pointer) else { continue };
+            let is_known = known.contains_key(pattern);
+            if !is_known
+                && (known.len() >= MOST_PATTERNS || known.len() * declared.len() > MOST_COMPARED)
+            {
+                continue;
+            }
             let matches = known.entry(pattern.to_owned());
             let matches = *matches.or_insert_with(|| matches_of(pattern, &declared));
             let shown = written(place, pattern);
@@ -106,9 +121,9 @@ enum Matches {
 /// Patterns match whole names; they are those of JSON Schema, which Java's differ from in nothing
 /// that a name of a metric needs.
 fn matches_of(pattern: &str, names: &[&str]) -> Matches {
-    let Ok(validator) =
-        jsonschema::validator_for(&json!({ "pattern": format!("^(?:{pattern})$") }))
-    else {
+    let options = jsonschema::options()
+        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(MOST_STEPS));
+    let Ok(validator) = options.build(&json!({ "pattern": format!("^(?:{pattern})$") })) else {
         return Matches::Never;
     };
     let is_any = names.iter().any(|name| validator.is_valid(&Value::from(*name)));

@@ -59,7 +59,8 @@ impl References {
             let section = SECTIONS.iter().find(|(section, ..)| *section == one.reference.what);
             let Some((section, singular, code)) = section else { continue };
             if !self.is_declared(one) {
-                problems.push(self.dangling(one, section, singular, code, &mut guesses));
+                problems
+                    .push_with(code, || self.dangling(one, section, singular, code, &mut guesses));
             }
         }
         self.check_roles(problems);
@@ -103,30 +104,81 @@ impl References {
     /// were asked by a binding on the way to the route.
     fn check_roles(&self, problems: &mut Problems) {
         let guards = || self.all.iter().filter(|one| one.reference.what == "guards");
-        let mut after: HashMap<Name, Vec<Name>> = HashMap::new();
+        // By guard, where it is asked, and the routes that need it.
+        let mut asked: HashMap<Name, Vec<Name>> = HashMap::new();
+        let mut needed: Vec<(&InNamespace, Name)> = Vec::new();
+        for one in guards() {
+            let Some(binding) = one.binding() else { continue };
+            if one.below().starts_with("/options/authorization/") {
+                asked.entry(one.target()).or_default().push(binding);
+            } else if one.below().contains("/guarded/") && self.is_declared(one) {
+                needed.push((one, binding));
+            }
+        }
+        if needed.is_empty() {
+            return;
+        }
+        let mut graph = Graph::default();
         for one in self.all.iter().filter(|one| one.reference.what == "bindings") {
             if let Some(binding) = one.binding() {
-                after.entry(binding).or_default().push(one.target());
+                graph.lead(binding, one.target());
             }
         }
-        // By guard, the bindings whose clients it knows.
-        let mut known: HashMap<Name, HashSet<Name>> = HashMap::new();
-        for one in guards().filter(|one| one.below().starts_with("/options/authorization/")) {
-            let reached = known.entry(one.target()).or_default();
-            let mut open: Vec<Name> = one.binding().into_iter().collect();
-            while let Some(binding) = open.pop() {
-                if !reached.contains(&binding) {
-                    open.extend(after.get(&binding).into_iter().flatten().cloned());
-                    reached.insert(binding);
-                }
+        let mut steps = STEPS;
+        let mut known: HashMap<Name, Option<HashSet<usize>>> = HashMap::new();
+        for (one, binding) in needed {
+            let guard = one.target();
+            let reached = known.entry(guard).or_insert_with_key(|guard| {
+                graph.reached(asked.get(guard).map_or(&[], Vec::as_slice), &mut steps)
+            });
+            let binding = graph.number(binding);
+            if reached.as_ref().is_some_and(|reached| !reached.contains(&binding)) {
+                problems.push_with(codes::E0309, || {
+                    never_asked(&one.reference.written, one.reference.span.clone())
+                });
             }
         }
-        for one in guards().filter(|one| one.below().contains("/guarded/")) {
-            let Some(binding) = one.binding().filter(|_| self.is_declared(one)) else { continue };
-            if !known.get(&one.target()).is_some_and(|reached| reached.contains(&binding)) {
-                problems.push(never_asked(&one.reference.written, one.reference.span.clone()));
+    }
+}
+
+/// So many bindings are gone through to see whom the guards know, in all: some 100 ms. What nobody
+/// could take then is not said of the rest, and nobody takes it all the same.
+const STEPS: usize = 2_000_000;
+
+/// Which bindings lead to which.
+#[derive(Default)]
+struct Graph {
+    numbers: HashMap<Name, usize>,
+    after: Vec<Vec<usize>>,
+}
+
+impl Graph {
+    fn number(&mut self, name: Name) -> usize {
+        let next = self.after.len();
+        let number = *self.numbers.entry(name).or_insert(next);
+        if number == next {
+            self.after.push(Vec::new());
+        }
+        number
+    }
+
+    fn lead(&mut self, from: Name, to: Name) {
+        let (from, to) = (self.number(from), self.number(to));
+        self.after[from].push(to);
+    }
+
+    /// The bindings that clients of these come to. `None` where that takes too many steps.
+    fn reached(&mut self, begin: &[Name], steps: &mut usize) -> Option<HashSet<usize>> {
+        let mut open: Vec<usize> = begin.iter().map(|name| self.number(name.clone())).collect();
+        let mut reached = HashSet::new();
+        while let Some(binding) = open.pop() {
+            if reached.insert(binding) {
+                let after = &self.after[binding];
+                *steps = steps.checked_sub(1 + after.len())?;
+                open.extend(after);
             }
         }
+        Some(reached)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::codes::{self, Code};
+use crate::config::problem::MOST;
 use crate::config::{Problem, Problems, Source, Span, suggest};
 
 /// What warnings are allowed.
@@ -176,8 +177,9 @@ fn named(
             None if !found.is_empty() && !looks_like_code(word) => break,
             None => {
                 let message = format!("`{word}` is not the code of a warning");
-                let all = codes::all();
                 let problem = Problem::new(codes::W0002, span, message);
+                // What nobody is shown need not be worked out.
+                let all = if refused.len() < MOST { codes::all() } else { Vec::new() };
                 let close = suggest(word, all.iter().map(|code| code.id()));
                 refused.push(match close {
                     Some(close) => problem.with_help(format!("did you mean {close}?")),

@@ -5,8 +5,9 @@ mod redact;
 mod suggest;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 pub use allow::Allowances;
 pub use problem_codes as codes;
@@ -77,6 +78,12 @@ impl Problem {
         self.0.code
     }
 
+    fn hash(&self) -> u64 {
+        let (start, end) = (self.span().start(), self.span().end());
+        let state = BuildHasherDefault::<DefaultHasher>::default();
+        state.hash_one((self.code().id(), start, end, self.message()))
+    }
+
     /// The severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -112,26 +119,60 @@ impl Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     kept: Vec<Problem>,
+    /// Hashes of those that are kept: thousands may come of one mistake.
+    hashes: HashSet<u64>,
+    /// How many of them are errors.
+    errors: usize,
     /// How many are beyond [`MOST`], by code.
     more: BTreeMap<&'static str, usize>,
     has_errors: bool,
 }
 
-/// So many problems are kept; the rest is counted.
+/// So many errors are kept, and so many warnings: these leave room for those. The rest is counted.
 const MOST: usize = 200;
 
 impl Problems {
     /// Adds one, unless it is there already: what an alias repeats has its problem once.
     pub fn push(&mut self, problem: Problem) {
         self.has_errors |= problem.severity() == Severity::Error;
-        if self.kept.contains(&problem) {
+        let hash = problem.hash();
+        if self.hashes.contains(&hash) && self.kept.contains(&problem) {
             return;
         }
-        if self.kept.len() < MOST {
-            self.kept.push(problem);
+        if self.is_full_for(problem.code()) {
+            self.count_more(problem.code());
         } else {
-            *self.more.entry(problem.code().id()).or_default() += 1;
+            self.errors += usize::from(problem.severity() == Severity::Error);
+            self.hashes.insert(hash);
+            self.kept.push(problem);
         }
+    }
+
+    /// Adds one that is made only where it is kept: what is said of thousands need not be worked
+    /// out. One that is there already may be counted as another.
+    pub(crate) fn push_with(&mut self, code: &'static Code, problem: impl FnOnce() -> Problem) {
+        if self.is_full_for(code) {
+            self.count_more(code);
+        } else {
+            self.push(problem());
+        }
+    }
+
+    /// Counts one that is not looked at, where no more are kept.
+    pub(crate) fn count_more(&mut self, code: &'static Code) {
+        self.has_errors |= !code.is_warning();
+        *self.more.entry(code.id()).or_default() += 1;
+    }
+
+    /// Whether further ones of this kind are only counted.
+    pub(crate) fn is_full_for(&self, code: &Code) -> bool {
+        let kept = if code.is_warning() { self.kept.len() - self.errors } else { self.errors };
+        kept >= MOST
+    }
+
+    /// Whether there are some of a code that were not kept.
+    pub(crate) fn has_more_of(&self, code: &Code) -> bool {
+        self.more.contains_key(code.id())
     }
 
     /// Adds those that were found elsewhere.
@@ -188,6 +229,7 @@ impl Problems {
     /// Without those that `is_left_out` names.
     pub(super) fn without(mut self, mut is_left_out: impl FnMut(&Problem) -> bool) -> Self {
         self.kept.retain(|problem| !is_left_out(problem));
+        self.settle();
         self
     }
 
@@ -199,7 +241,15 @@ impl Problems {
     /// Each made into another.
     pub(super) fn map(mut self, other: impl FnMut(Problem) -> Problem) -> Self {
         self.kept = self.kept.into_iter().map(other).collect();
+        self.settle();
         self
+    }
+
+    /// What is known of those that are kept, anew.
+    fn settle(&mut self) {
+        self.hashes = self.kept.iter().map(Problem::hash).collect();
+        let is_error = |problem: &&Problem| problem.severity() == Severity::Error;
+        self.errors = self.kept.iter().filter(is_error).count();
     }
 
     /// All as text, sorted by place.
@@ -242,6 +292,24 @@ mod tests {
     }
 
     #[test]
+    fn warnings_leave_room_for_an_error() {
+        let source = Source::new("f.yaml", "a".repeat(1000));
+        let mut problems = Problems::default();
+        for at in 0..500 {
+            problems.push(Problem::new(codes::W0201, source.span(at, at + 1), "no effect"));
+        }
+        problems.push_with(codes::E0202, || {
+            Problem::new(codes::E0202, source.span(999, 1000), "unknown")
+        });
+        assert!(problems.render().contains("error[E0202]: unknown"));
+        assert_eq!(problems.count(Severity::Warning), 500);
+        // Where those that are kept are left out, others are kept again.
+        let mut problems = problems.without(|problem| problem.code() == codes::W0201);
+        problems.push(Problem::new(codes::W0001, source.span(0, 1), "kept"));
+        assert_eq!(problems.iter().count(), 2);
+    }
+
+    #[test]
     fn a_problem_is_kept_once_and_too_many_are_counted() {
         let source = Source::new("f.yaml", "a".repeat(1000));
         let mut problems = Problems::default();
@@ -251,5 +319,7 @@ mod tests {
         assert_eq!(problems.iter().count(), 200);
         assert!(problems.render().ends_with("… and 100 more problems\n"));
         assert!(problems.has_errors());
+        problems.push_with(codes::E0203, || unreachable!("nobody looks at it"));
+        assert_eq!((problems.count(Severity::Error), problems.more()), (301, 101));
     }
 }

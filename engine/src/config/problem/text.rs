@@ -26,12 +26,12 @@ fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, label: &str) -> fmt::Result 
     let gutter = " ".repeat(number.len());
     // A tab takes one column here, as it does in `column`; other control characters are not shown.
     let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let before = span.column() - 1;
-    let skipped = before.saturating_sub(WIDTH / 2);
-    let line: String = span.line_text().chars().skip(skipped).take(WIDTH).map(clean).collect();
+    let (around, indent) = span.line_around(WIDTH);
+    let skipped = indent.saturating_sub(WIDTH / 2);
+    let indent = indent - skipped;
+    let line: String = around.chars().skip(skipped).take(WIDTH).map(clean).collect();
     let shown = line.chars().count();
-    let indent = before - skipped;
-    let width = span.width().min(shown.saturating_sub(indent)).max(1);
+    let width = span.width(WIDTH).min(shown.saturating_sub(indent)).max(1);
     writeln!(f, "{gutter} |")?;
     writeln!(f, "{number} | {}", line.trim_end())?;
     let marker = format!("{}{} {label}", " ".repeat(indent), "^".repeat(width));

@@ -192,12 +192,15 @@ impl Walk<'_, '_> {
     }
 
     fn report(&mut self, stated: Stated<'_>, pointer: &str) {
-        let problem = match stated.state {
-            State::Works => return,
-            State::NoEffect => self.explainer.no_effect(stated, pointer),
-            State::NotSupported => self.explainer.not_supported(stated, pointer),
-        };
-        self.problems.push(problem);
+        match stated.state {
+            State::Works => {}
+            State::NoEffect => {
+                self.problems.push_with(codes::W0201, || self.explainer.no_effect(stated, pointer))
+            }
+            State::NotSupported => self
+                .problems
+                .push_with(codes::E0206, || self.explainer.not_supported(stated, pointer)),
+        }
     }
 
     fn list(&mut self, items: &[Value], at: At<'_>) {

@@ -270,11 +270,11 @@ fn key(tree: Tree, known: &mut HashMap<String, Span>, problems: &mut Problems) -
         return None;
     };
     if let Some(first) = known.get(&text) {
-        let message = format!("the key `{}` is given twice", syntax::shortened(&text));
-        problems.push(
+        problems.push_with(codes::E0103, || {
+            let message = format!("the key `{}` is given twice", syntax::shortened(&text));
             Problem::new(codes::E0103, span, message)
-                .with_related(first.clone(), "first given here"),
-        );
+                .with_related(first.clone(), "first given here")
+        });
         return Some(Pending::Repeated);
     }
     known.insert(text.clone(), span.clone());
