@@ -65,7 +65,8 @@ pub(crate) enum Load {
         #[arg(long, default_value_t = 1000)]
         rate: u32,
     },
-    /// Subscriptions spread over clients and topics; one publisher goes round the topics.
+    /// Subscriptions spread over clients and topics, and what each costs; one publisher goes round
+    /// the topics.
     Subscriptions {
         #[command(flatten)]
         common: Common,
@@ -80,6 +81,8 @@ pub(crate) enum Load {
         /// How many clients hold the subscriptions.
         #[arg(long, default_value_t = 100)]
         clients: u32,
+        #[command(flatten)]
+        shape: Shape,
     },
     /// Connects clients with a subscription each and tells what one costs.
     Idle {
@@ -139,6 +142,21 @@ pub(crate) struct Window {
     /// Messages of a publisher that are under way at most.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) window: u16,
+}
+
+/// What the subscriptions of a load are like, and what goes on beside it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Shape {
+    /// Subscribe to the topics through a filter with a wildcard each.
+    #[arg(long)]
+    pub(crate) wildcards: bool,
+    /// Publish to so many of the topics only; 0: to all.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) round: u32,
+    /// Subscriptions a second that a further client makes and gives up meanwhile, with wildcards,
+    /// to topics without a publisher.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) churn: u32,
 }
 
 /// Subscriptions that match nothing that is published.

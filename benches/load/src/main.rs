@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
 
+mod churn;
 mod cli;
 mod client;
 mod clock;
@@ -25,12 +26,13 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
+use churn::Churn;
 use cli::{Cli, Common, Load};
 use clock::{Clock, nanos_of};
 use pacer::Pacer;
 use plan::Plan;
 use process::{Cpu, Memory};
-use report::{Latency, Report};
+use report::{Latency, Report, Subscribing};
 use swarm::Swarm;
 use wire::Version;
 
@@ -43,7 +45,9 @@ fn main() -> ExitCode {
         | Load::FanOut { common, .. }
         | Load::FanIn { common, .. }
         | Load::Rate { common, .. }
-        | Load::Subscriptions { common, .. } => run(&load, common, measure),
+        | Load::Subscriptions { common, .. } => {
+            run(&load, common, |plan, common| measure(plan, common, &load))
+        }
         Load::Idle { common, hold, .. } => {
             let hold = *hold;
             run(&load, common, move |plan, common| idle(plan, common, hold))
@@ -86,11 +90,14 @@ fn server(common: &Common) -> Option<Cpu> {
 }
 
 /// Publishes and counts what arrives.
-fn measure(plan: Plan, common: &Common) -> io::Result<Report> {
+fn measure(plan: Plan, common: &Common, load: &Load) -> io::Result<Report> {
     let clock = Clock::start();
     let before = Memory::of(&common.pid);
     let mut swarm = Swarm::connect(plan, common.clone(), clock)?;
     let mut report = Report { load: swarm.plan.name, clients: swarm.len(), ..Report::default() };
+
+    report.subscribing = subscribe(&mut swarm, common)?;
+    let churn = churn(load, common)?;
 
     let start = clock.nanos() + 10_000_000;
     let from = start + nanos_of(common.warm_up);
@@ -125,6 +132,10 @@ fn measure(plan: Plan, common: &Common) -> io::Result<Report> {
         // At a fixed rate as many as were due.
         published = u64::from(swarm.plan.rate.unwrap_or(0)) * (until - from) / 1_000_000_000;
     }
+    if let Some(churn) = churn {
+        let rate = churn.end()?;
+        report.subscribing.get_or_insert_default().churn_per_second = Some(rate);
+    }
     swarm.stop();
     swarm.drain()?;
 
@@ -143,6 +154,34 @@ fn measure(plan: Plan, common: &Common) -> io::Result<Report> {
     (report.dropped, report.reason) = (swarm.dropped, swarm.reason.take());
     swarm.disconnect();
     Ok(report)
+}
+
+/// Subscribes, where it is to be measured what that costs, lets the broker come to rest, and tells.
+fn subscribe(swarm: &mut Swarm, common: &Common) -> io::Result<Option<Subscribing>> {
+    if !swarm.plan.counts_subscriptions {
+        return Ok(None);
+    }
+    let subscriptions: usize = swarm.plan.subscribers.iter().map(|each| each.filters.len()).sum();
+    let (memory, cpu, began) = (Memory::of(&common.pid), server(common), swarm.clock.nanos());
+    swarm.subscribe()?;
+    let seconds = (swarm.clock.nanos() - began) as f64 / 1e9;
+    let spent = server(common).zip(cpu).map(|(after, before)| after.since(&before));
+    let mut found = Subscribing::timed(subscriptions as u64, seconds, spent.as_ref());
+    swarm.run_until(swarm.clock.nanos() + nanos_of(common.warm_up))?;
+    if !common.pid.is_empty() {
+        found.sized(memory, Memory::of(&common.pid));
+    }
+    Ok(Some(found))
+}
+
+/// Begins to make and give up subscriptions, where the load has that.
+fn churn(load: &Load, common: &Common) -> io::Result<Option<Churn>> {
+    match load {
+        Load::Subscriptions { shape, .. } if shape.churn > 0 => {
+            Churn::begin(common, shape.churn).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Connects clients, lets the broker come to rest, and tells what they cost it.

@@ -1,6 +1,6 @@
 //! What a load consists of: topics, who publishes to them, who subscribes.
 
-use crate::cli::Load;
+use crate::cli::{Load, Shape};
 
 /// Who publishes and who subscribes. A *channel* is a topic that one publisher has to itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) window: Option<u16>,
     /// Messages a second of all publishers.
     pub(crate) rate: Option<u32>,
+    /// Whether what a subscription costs is measured: then all clients are there before the first.
+    pub(crate) counts_subscriptions: bool,
 }
 
 /// A client that publishes to channels `first` to `first + count - 1` in turn.
@@ -80,7 +82,7 @@ impl Plan {
                     publishers: vec![Publisher { first: 0, count: 1, copies: *subscribers }],
                     subscribers: vec![subscriber; *subscribers as usize],
                     window: Some(window.window),
-                    rate: None,
+                    ..Self::default()
                 }
             }
             Load::FanIn { common, publishers, window } => {
@@ -96,12 +98,12 @@ impl Plan {
                     publishers: one_each(*publishers),
                     subscribers: vec![all],
                     window: Some(window.window),
-                    rate: None,
+                    ..Self::default()
                 }
             }
-            Load::Subscriptions { common, window, subscriptions, topics, clients } => Self {
+            Load::Subscriptions { common, window, subscriptions, topics, clients, shape } => Self {
                 window: Some(window.window),
-                ..Self::spread(&common.prefix, *subscriptions, *topics, *clients)?
+                ..Self::spread(&common.prefix, *subscriptions, *topics, *clients, shape)?
             },
             Load::Idle { common, clients, .. } => {
                 let subscriber = |at| Subscriber {
@@ -136,27 +138,42 @@ impl Plan {
         }
     }
 
-    fn spread(prefix: &str, subscriptions: u32, topics: u32, clients: u32) -> Result<Self, String> {
+    fn spread(
+        prefix: &str,
+        subscriptions: u32,
+        topics: u32,
+        clients: u32,
+        shape: &Shape,
+    ) -> Result<Self, String> {
         if topics == 0 || clients == 0 || !subscriptions.is_multiple_of(topics) {
             return Err("--subscriptions must be a multiple of --topics".to_owned());
         }
         if subscriptions / clients > topics {
             return Err("a client can hold one subscription to a topic".to_owned());
         }
-        let names: Vec<String> = (0..topics).map(|at| format!("{prefix}/topic/{at}")).collect();
+        if shape.round > topics {
+            return Err("--round must not be more than --topics".to_owned());
+        }
+        let names: Vec<String> = (0..topics).map(|at| format!("{prefix}/topic/{at}/x")).collect();
+        let filter = |at: u32| match shape.wildcards {
+            true => format!("{prefix}/topic/{at}/+"),
+            false => names[at as usize].clone(),
+        };
         let mut first = 0;
         let mut subscribers = Vec::new();
         for count in shares(subscriptions, clients)? {
-            let filters = (first..first + count).map(|at| names[(at % topics) as usize].clone());
+            let filters = (first..first + count).map(|at| filter(at % topics));
             subscribers.push(Subscriber { filters: filters.collect(), first, count });
             first = (first + count) % topics;
         }
         let copies = subscriptions / topics;
+        let round = if shape.round == 0 { topics } else { shape.round };
         Ok(Self {
             name: "subscriptions",
             topics: names,
-            publishers: vec![Publisher { first: 0, count: topics, copies }],
+            publishers: vec![Publisher { first: 0, count: round, copies }],
             subscribers,
+            counts_subscriptions: true,
             ..Self::default()
         })
     }
@@ -190,12 +207,24 @@ mod tests {
 
     #[test]
     fn every_message_reaches_as_many_subscribers_as_its_publisher_counts_on() {
-        let loads: [&[&str]; 5] = [
+        let loads: [&[&str]; 6] = [
             &["pairs", "--pairs", "3", "--other-subscriptions", "20", "--other-clients", "4"],
             &["rate", "--pairs", "4"],
             &["fan-out", "--subscribers", "5"],
             &["fan-in", "--publishers", "6"],
             &["subscriptions", "--subscriptions", "60", "--topics", "20", "--clients", "4"],
+            &[
+                "subscriptions",
+                "--subscriptions",
+                "20",
+                "--topics",
+                "20",
+                "--wildcards",
+                "--round",
+                "3",
+                "--clients",
+                "4",
+            ],
         ];
         for load in loads {
             let plan = plan(load).unwrap();
@@ -207,9 +236,9 @@ mod tests {
                     for subscriber in &plan.subscribers {
                         let matches = subscriber.filters.iter().any(|filter| {
                             filter == topic
-                                || filter
-                                    .strip_suffix('+')
-                                    .is_some_and(|start| topic.starts_with(start))
+                                || filter.strip_suffix('+').is_some_and(|start| {
+                                    topic.strip_prefix(start).is_some_and(|end| !end.contains('/'))
+                                })
                         });
                         assert_eq!(matches, subscriber.position(channel, all).is_some(), "{topic}");
                         copies += u32::from(matches);

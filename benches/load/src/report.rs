@@ -74,6 +74,62 @@ pub(crate) struct Report {
     /// What each client added to that.
     pub(crate) resident_per_client: Option<f64>,
     pub(crate) anonymous_per_client: Option<f64>,
+    /// Where it was measured what a subscription costs.
+    pub(crate) subscribing: Option<Subscribing>,
+}
+
+/// What subscriptions cost.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Subscribing {
+    pub(crate) subscriptions: u64,
+    /// From the first SUBSCRIBE to the last SUBACK.
+    pub(crate) seconds: f64,
+    pub(crate) per_second: f64,
+    /// Microseconds of CPU time of the broker for each.
+    pub(crate) server_us: Option<f64>,
+    /// What each added to the broker's memory, bytes.
+    pub(crate) resident: Option<f64>,
+    pub(crate) anonymous: Option<f64>,
+    /// Further subscriptions that were made and given up a second, while messages were published.
+    pub(crate) churn_per_second: Option<f64>,
+}
+
+impl Subscribing {
+    /// So many subscriptions took so long, and so much of the broker's CPU time.
+    pub(crate) fn timed(subscriptions: u64, seconds: f64, server: Option<&Cpu>) -> Self {
+        let each = subscriptions.max(1) as f64;
+        Self {
+            subscriptions,
+            seconds,
+            per_second: subscriptions as f64 / seconds,
+            server_us: server.map(|server| server.total as f64 / each),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the memory.
+    pub(crate) fn sized(&mut self, before: Memory, after: Memory) {
+        let subscriptions = self.subscriptions.max(1) as f64;
+        let each = |after: u64, before: u64| after.saturating_sub(before) as f64 / subscriptions;
+        self.resident = Some(each(after.resident, before.resident));
+        self.anonymous = Some(each(after.anonymous, before.anonymous));
+    }
+}
+
+impl fmt::Display for Subscribing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} subscriptions at {:.0}/s", self.subscriptions, self.per_second)?;
+        if let Some(micros) = self.server_us {
+            write!(out, ", server {micros:.2} us each")?;
+        }
+        if let (Some(resident), Some(anonymous)) = (self.resident, self.anonymous) {
+            write!(out, ", {resident:.0} B resident each, {anonymous:.0} B of it anonymous")?;
+        }
+        if let Some(rate) = self.churn_per_second {
+            write!(out, ", {rate:.0}/s made and given up meanwhile")?;
+        }
+        Ok(())
+    }
 }
 
 impl Report {
@@ -157,6 +213,9 @@ impl fmt::Display for Report {
                 }
             }
         }
+        if let Some(subscribing) = &self.subscribing {
+            write!(out, "; {subscribing}")?;
+        }
         match &self.reason {
             Some(reason) => write!(out, " ({reason})"),
             None => Ok(()),
@@ -182,8 +241,17 @@ mod tests {
         assert_eq!((report.server_us, report.anonymous_per_client), (Some(5.0), Some(2048.0)));
         assert_eq!(report.server_us_by_thread, [("w".to_owned(), 2.0)].into());
         report.missing = 3;
+        let mut subscribing = Subscribing::timed(1000, 0.5, Some(&cpu(10_000)));
+        subscribing.sized(
+            Memory { resident: 1000, anonymous: 0 },
+            Memory { resident: 301_000, anonymous: 200_000 },
+        );
+        report.subscribing = Some(subscribing);
         let line = report.to_string();
         assert!(line.contains("1000 msg/s, server 5.00 us/msg"), "{line}");
         assert!(line.contains("missing 3, duplicates 0, generator 0.50 cores"), "{line}");
+        let costs =
+            "1000 subscriptions at 2000/s, server 10.00 us each, 300 B resident each, 200 B";
+        assert!(line.contains(costs), "{line}");
     }
 }

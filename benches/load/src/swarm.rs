@@ -50,7 +50,7 @@ pub(crate) struct Swarm {
 }
 
 impl Swarm {
-    /// Connects and subscribes all clients.
+    /// Connects all clients, and subscribes them unless it is to be measured what that costs.
     ///
     /// # Errors
     ///
@@ -113,6 +113,25 @@ impl Swarm {
             } else if self.clock.nanos() > deadline {
                 return Err(io::Error::other("the broker does not answer CONNECT or SUBSCRIBE"));
             }
+        }
+        Ok(())
+    }
+
+    /// Subscribes the clients that are connected and did not subscribe yet, some at a time.
+    ///
+    /// # Errors
+    ///
+    /// A subscription that is refused.
+    pub(crate) fn subscribe(&mut self) -> io::Result<()> {
+        let count = self.plan.subscribers.len();
+        for first in (0..count).step_by(CONNECTING) {
+            for at in first..count.min(first + CONNECTING) {
+                let filters = &self.plan.subscribers[at].filters;
+                self.clients[at].subscribe(self.common.version, filters, self.common.qos);
+                self.mark(at);
+            }
+            self.flush();
+            self.finish_handshakes(first)?;
         }
         Ok(())
     }
@@ -216,6 +235,7 @@ impl Swarm {
                 Packet::ConnAck { reason: 0, receive_maximum } => {
                     *answers += 1;
                     match plan.subscribers.get(at) {
+                        Some(_) if plan.counts_subscriptions => client.stage = Stage::Ready,
                         Some(own) => client.subscribe(common.version, &own.filters, common.qos),
                         None => {
                             ledger.flows[at - subscribers].limit(receive_maximum);

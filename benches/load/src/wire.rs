@@ -232,6 +232,16 @@ pub(crate) fn subscribe(out: &mut Vec<u8>, version: Version, id: u16, filters: &
     }
 }
 
+/// UNSUBSCRIBE from all `filters`.
+pub(crate) fn unsubscribe(out: &mut Vec<u8>, version: Version, id: u16, filters: &[String]) {
+    let extra = usize::from(version == Version::V5);
+    let texts: usize = filters.iter().map(|filter| filter.len() + 2).sum();
+    begin(out, 0xa2, 2 + extra + texts);
+    out.extend_from_slice(&id.to_be_bytes());
+    out.extend(std::iter::repeat_n(0, extra));
+    filters.iter().for_each(|filter| string(out, filter));
+}
+
 /// PUBACK with success.
 pub(crate) fn puback(out: &mut Vec<u8>, packet_id: u16) {
     out.extend_from_slice(&[0x40, 2]);
@@ -318,6 +328,9 @@ mod tests {
         out.clear();
         subscribe(&mut out, Version::V5, 2, &["a".to_owned(), "b/#".to_owned()], 1);
         assert_eq!(out, b"\x82\x0d\0\x02\0\0\x01a\x01\0\x03b/#\x01");
+        out.clear();
+        unsubscribe(&mut out, Version::V3, 3, &["b/#".to_owned()]);
+        assert_eq!(out, b"\xa2\x07\0\x03\0\x03b/#");
         out.clear();
         puback(&mut out, 258);
         assert_eq!(out, b"\x40\x02\x01\x02");

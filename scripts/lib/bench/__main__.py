@@ -4,6 +4,7 @@ import argparse
 import collections
 import json
 import os
+import pathlib
 import platform
 import resource
 import signal
@@ -32,6 +33,7 @@ def arguments():
     parser.add_argument("--clients", type=int, default=10_000)
     parser.add_argument("--only", default="")
     parser.add_argument("--no-plot", action="store_true")
+    parser.add_argument("--beside", type=pathlib.Path)
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)
     options.seconds = options.seconds or (1 if options.quick else 3)
@@ -76,6 +78,12 @@ class Bench:
             self.servers.insert(1, Zilla("zilla-embedded", ("--kafka", f"embedded:{log}")))
         else:
             say("this zilla has no embedded log: left out")
+        if options.beside:
+            other = [Zilla("other-kafka", kafka=self.kafka, program=options.beside)]
+            if has_embedded_log(options.beside):
+                log = WORK / "other"
+                other.append(Zilla("other-embedded", ("--kafka", f"embedded:{log}"), program=options.beside))
+            self.servers[-1:-1] = other
         self.running = []
         lists = collections.defaultdict(list)
         self.results = {
@@ -83,6 +91,7 @@ class Bench:
             "seconds": options.seconds, "start": lists, "idle": collections.defaultdict(list),
             "loads": collections.defaultdict(lambda: collections.defaultdict(list)),
             "floors": collections.defaultdict(list),
+            "subscriptions": collections.defaultdict(lambda: collections.defaultdict(list)),
             "sweep": collections.defaultdict(lambda: collections.defaultdict(list)),
         }
 
@@ -119,6 +128,7 @@ class Bench:
                 self.sweep()
             for server in self.servers:
                 self.stop(server)
+            self.subscriptions(number)
 
     def warm_kafka(self):
         """Kafka's own compiler has the first seconds, which are not measured."""
@@ -147,6 +157,23 @@ class Bench:
             say(f"    {server.name:15} {run['received_per_second']:11,.0f} msg/s {run['server_us']:8.2f} µs/msg"
                 f"  missing or wrong {report.wrong([run])}")
 
+    def subscriptions(self, number):
+        """A million of them, on a fresh server each: once, or where they are asked for in each round."""
+        chosen = [load for load in loads.SUBSCRIPTIONS if self.options.only in load.name]
+        if self.options.quick or (number > 0 and not self.options.only):
+            return
+        for load in chosen:
+            say(f"  a million subscriptions: {load.name}")
+            for server in self.turns(number):
+                self.start(server)
+                run = self.generator.put(load, server)
+                self.stop(server)
+                self.results["subscriptions"][load.name][server.name].append(run)
+                costs = run["subscribing"]
+                say(f"    {server.name:15} {costs['per_second']:9,.0f} subscriptions/s {costs['server_us']:6.2f} µs"
+                    f" {costs['resident']:5.0f} B each {run['received_per_second']:9,.0f} msg/s"
+                    f" {run['server_us']:7.2f} µs/msg")
+
     def floor(self, rate, number):
         """The floor of a rate, once a round, beside the first load that has it."""
         floors = self.results["floors"][rate]
@@ -174,6 +201,7 @@ class Bench:
         tables = [
             report.loads_table(loads.THROUGHPUT, results["loads"], names),
             report.latency_table(loads.LATENCY, results["loads"], results["floors"], names),
+            report.subscriptions_table(loads.SUBSCRIPTIONS, results["subscriptions"], names),
             report.others_table(results, loads.ONE, loads.MANY, self.options.clients),
         ]
         text = "\n\n".join(report.markdown(table) for table in tables if len(table) > 1)

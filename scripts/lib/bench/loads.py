@@ -50,6 +50,24 @@ LATENCY = (
     load("latency at 10,000 msg/s, QoS 1", "rate", "--rate", "10000", "--qos", "1"),
 )
 
+# A million subscriptions, each load on a server of its own, so that what they take is told apart:
+# without wildcards and with them; to as many topics as the memo of a worker has not; to few.
+MILLION = ("subscriptions", "--subscriptions", "1000000", "--window", "50")
+SUBSCRIPTIONS = (
+    load("1,000 clients, 1,000 filters each, each topic published once", *MILLION, "--clients", "1000",
+         "--topics", "1000000"),
+    load("the same, 1,000 of the topics again and again", *MILLION, "--clients", "1000", "--topics", "1000000",
+         "--round", "1000"),
+    load("10,000 clients, 100 filters each, 100 clients to a topic", *MILLION, "--clients", "10000",
+         "--topics", "10000"),
+    load("filters with `+`, 1,000 clients, each topic published once", *MILLION, "--clients", "1000",
+         "--topics", "1000000", "--wildcards"),
+    load("filters with `+`, 16,000 topics again and again", *MILLION, "--clients", "1000", "--topics", "1000000",
+         "--wildcards", "--round", "16000"),
+    load("the same, while 10,000 filters with `+` come and go a second", *MILLION, "--clients", "1000",
+         "--topics", "1000000", "--wildcards", "--round", "16000", "--churn", "10000"),
+)
+
 # Messages a second of the plot: up to more than any of them takes.
 SWEEP = (1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000)
 

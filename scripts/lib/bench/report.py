@@ -75,6 +75,24 @@ def best_floor(outcomes):
     return {"p50": p50, "p99": p99, "p50_setting": p50_setting, "p99_setting": p99_setting}
 
 
+def subscriptions_table(loads, results, servers):
+    """What a million subscriptions cost, and publishing beside them."""
+    rows = [["1,000,000 subscriptions", "server", "subscriptions/s", "CPU µs each", "memory each, B", "msg/s",
+             "CPU µs/msg", "missing or wrong"]]
+    for load in loads:
+        for server in servers:
+            runs = results.get(load.name, {}).get(server)
+            if not runs:
+                continue
+            costs = of(runs, "subscribing")
+            rows.append([
+                load.name, server, spread(of(costs, "per_second"), "{:,.0f}"), spread(of(costs, "server_us")),
+                spread(of(costs, "resident"), "{:.0f}"), spread(of(runs, "received_per_second"), "{:,.0f}"),
+                spread(of(runs, "server_us")), str(wrong(runs)),
+            ])
+    return rows
+
+
 def latency_table(loads, results, floors, servers):
     """Latency at fixed rates, beside the bare loop of librdkafka."""
     rows = [["load", "server", "p50 ms", "p99 ms", "p50 of the floor's", "p99 of the floor's", "to reach",

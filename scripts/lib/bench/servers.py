@@ -136,8 +136,9 @@ class Mosquitto:
 class Zilla:
     """zilla on zilla.yaml.example, with another port."""
 
-    def __init__(self, name, arguments=(), kafka=None):
+    def __init__(self, name, arguments=(), kafka=None, program=RELEASE / "zilla"):
         self.name = name
+        self.program = program
         self.arguments = arguments
         self.kafka = kafka
         self.config = WORK / f"{name}.yaml"
@@ -149,7 +150,7 @@ class Zilla:
         text = (ROOT / "zilla.yaml.example").read_text()
         self.config.write_text(text.replace("7183", str(self.port)))
         address = self.kafka.address if self.kafka else "127.0.0.1:9"
-        command = [RELEASE / "zilla", "start", "-c", self.config, "--log-format", "json", *self.arguments]
+        command = [self.program, "start", "-c", self.config, "--log-format", "json", *self.arguments]
         began = time.monotonic()
         self.process = Process(
             self.name, command, stdout=subprocess.PIPE,
@@ -180,10 +181,10 @@ class Zilla:
         self.process.stop()
 
 
-def has_embedded_log():
+def has_embedded_log(program=RELEASE / "zilla"):
     """Whether `zilla start` knows the embedded log."""
     run = subprocess.run(
-        [RELEASE / "zilla", "start", "--help"], capture_output=True, text=True, check=False
+        [program, "start", "--help"], capture_output=True, text=True, check=False
     )
     return "--kafka" in run.stdout
 
