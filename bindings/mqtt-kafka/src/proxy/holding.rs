@@ -101,8 +101,7 @@ impl Member {
                     state.held.extend(old.map(|old| (Rc::clone(&wanted.filter), old)));
                     return Err(self.failed(table.topic(), *fault));
                 }
-                let interest = Interest::new(options, Vec::new());
-                replays.push(Replay::new(&wanted.filter, Rc::new(interest), upstream, table));
+                replays.push(Replay::new(&wanted.filter, options, upstream, table));
             }
         }
         if old.is_none() {
@@ -110,26 +109,32 @@ impl Member {
         }
         let (targets, leaving, mut joining) =
             old.map(|old| (old.targets, old.leaving, old.joining)).unwrap_or_default();
+        let is_new = old.is_none();
         joining.retain(|joining| !starts.iter().any(|(reader, _)| Rc::ptr_eq(reader, joining)));
         let mut held =
             Held { options, targets: Vec::with_capacity(starts.len()), leaving, joining };
         for (reader, ends) in starts {
             reader.place(ends);
+        let filter = match starts.first() {
+            Some((reader, _)) => reader.subscriptions.borrow().shared_text(&wanted.filter),
+            None => Rc::clone(&wanted.filter),
+        };
             let same = targets.iter().find(|target| Rc::ptr_eq(&target.reader, reader));
             // What replaces a subscription goes on where that is [MQTT-3.8.4-4].
             match same {
-                Some(target) => held.go_on(&wanted.filter, self.key, target),
+                Some(target) => held.go_on(&filter, self.key, target),
                 None => {
-                    let starts = state.start_at(reader, ends);
-                    held.join(&wanted.filter, self.key, reader, starts);
+                    state.start_at(reader, ends);
+                    held.join(&filter, self.key, reader, Rc::clone(ends));
                 }
             }
         }
-        state.held.insert(Rc::clone(&wanted.filter), Box::new(held));
-        state.held_changed();
+        state.held.insert(filter, Box::new(held));
         // A replay for the same filter that is not over yet begins anew.
         if !replays.is_empty() {
-            state.replays.retain(|replay| *replay.filter() != *wanted.filter);
+            if !is_new {
+                state.replays.retain(|replay| *replay.filter() != *wanted.filter);
+            }
             state.replays.append(&mut replays);
         }
         Ok(ReasonCode(options.qos as u8))
@@ -156,27 +161,32 @@ impl Member {
             !filter_matches(filter, topic)
                 || others.keys().any(|other| filter_matches(other, topic))
         });
-        state.held_changed();
         ReasonCode::SUCCESS
     }
 }
 
 impl Held {
     /// Serves the subscription from `reader` too, from `starts` on.
-    pub(super) fn join(&mut self, filter: &str, key: usize, reader: &Rc<Reader>, starts: Vec<i64>) {
+    pub(super) fn join(
+        &mut self,
+        filter: &Rc<str>,
+        key: usize,
+        reader: &Rc<Reader>,
+        starts: impl Into<Ends>,
+    ) {
         let interest = Interest::new(self.options, starts);
         self.add(filter, key, reader, interest);
     }
 
     /// Serves the subscription from where the one it replaces is.
-    fn go_on(&mut self, filter: &str, key: usize, old: &Target) {
+    fn go_on(&mut self, filter: &Rc<str>, key: usize, old: &Target) {
         let interest = Interest::in_place_of(&old.interest, self.options);
         self.add(filter, key, &old.reader, interest);
     }
 
     pub(super) fn add(
         &mut self,
-        filter: &str,
+        filter: &Rc<str>,
         key: usize,
         reader: &Rc<Reader>,
         interest: Interest,
@@ -190,8 +200,8 @@ impl Held {
 impl State {
     /// Makes sure that everything in `reader` from `ends` on reaches a new subscription of this
     /// session: where dispatch is beyond them already, the session reads by itself from there
-    /// what it did not have. Returns the start of the new subscription.
-    pub(super) fn start_at(&mut self, reader: &Rc<Reader>, ends: &[i64]) -> Vec<i64> {
+    /// what it did not have.
+    pub(super) fn start_at(&mut self, reader: &Rc<Reader>, ends: &[i64]) {
         let behind = self.behind.iter().position(|behind| Rc::ptr_eq(&behind.reader, reader));
         let delivered = match behind {
             Some(at) => self.behind[at].cursors.clone(),
@@ -216,6 +226,5 @@ impl State {
                 }
             }
         }
-        ends.to_vec()
     }
 }

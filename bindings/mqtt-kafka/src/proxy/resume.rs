@@ -146,7 +146,7 @@ impl Resuming<'_> {
             let starts = ends.map(|ends| self.read_from(reader, &ends));
             let Some(held) = self.state.held.get_mut(filter) else { continue };
             match starts {
-                Some(starts) => held.join(filter, self.member.key, reader, starts),
+                Some(starts) => held.join(&filter.into(), self.member.key, reader, starts),
                 None => {
                     held.joining.push(Rc::clone(reader));
                     hub.ask(reader);
@@ -170,8 +170,7 @@ impl Resuming<'_> {
         let upstream = upstreams.iter().find(|upstream| upstream.name == kept.exit);
         let held = self.state.held.get_key_value(&*kept.filter);
         let (Some(upstream), Some((filter, held))) = (upstream, held) else { return };
-        let interest = Rc::new(Interest::new(held.options, Vec::new()));
-        let mut replay = Replay::new(filter, interest, upstream, &upstream.retained());
+        let mut replay = Replay::new(filter, held.options, upstream, &upstream.retained());
         replay.next.clone_from(&kept.next);
         replay.done.clone_from(&kept.done);
         replay.before = Some(kept.before);

@@ -12,7 +12,7 @@ use super::hub::Hub;
 use super::member::{Member, Offer, State, position};
 use super::run::{Run, is_expired};
 use super::upstream::Upstream;
-use crate::state::{Grant, Interest, Options, Step, first_key, step};
+use crate::state::{Grant, Options, Step, first_key, step};
 use crate::wire::{View, topic_of};
 
 /// Keys that are visited at a time.
@@ -24,7 +24,7 @@ const BYTES: usize = 256 << 10;
 /// The retained messages that a subscription is still to be sent.
 pub(super) struct Replay {
     filter: Rc<str>,
-    interest: Rc<Interest>,
+    options: Options,
     pub(super) upstream: Rc<Upstream>,
     table: Rc<dyn TopicTable>,
     /// The key to go on at.
@@ -39,13 +39,13 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn new(
         filter: &Rc<str>,
-        interest: Rc<Interest>,
+        options: Options,
         upstream: &Rc<Upstream>,
         table: &Rc<dyn TopicTable>,
     ) -> Self {
         Self {
             filter: Rc::clone(filter),
-            interest,
+            options,
             upstream: Rc::clone(upstream),
             table: Rc::clone(table),
             next: first_key(filter).as_bytes().to_vec(),
@@ -66,7 +66,7 @@ impl Replay {
 
     /// Takes the next messages. Returns whether there may be more.
     fn take(&mut self, client_id: &str, hub: &Hub, views: &mut Vec<View>) -> bool {
-        let Self { filter, interest, table, next, done, before, .. } = self;
+        let Self { filter, options, table, next, done, before, .. } = self;
         let (mut visited, mut bytes, mut has_more) = (0, 0, false);
         let from = std::mem::take(next);
         table.scan(&from, &mut |key, batch| {
@@ -86,7 +86,7 @@ impl Replay {
                 Step::End => return ControlFlow::Break(()),
             }
             let view = View::new(Arc::clone(batch), 0, topic);
-            let is_own = interest.options.no_local && view.local() == Some(client_id);
+            let is_own = options.no_local && view.local() == Some(client_id);
             let comes_live = before.is_some_and(|before| view.timestamp() >= before);
             if is_expired(&view, &hub.cx) {
                 hub.counters.deliveries_expired.increment();
@@ -108,7 +108,7 @@ impl Member {
         let Some(replay) = state.replays.first_mut() else { return };
         let mut views = Vec::new();
         let has_more = replay.take(&self.client_id, &self.hub, &mut views);
-        let interest = Rc::clone(&replay.interest);
+        let options = replay.options;
         let upstream = Rc::clone(&replay.upstream);
         if !has_more {
             state.replays.remove(0);
@@ -117,7 +117,7 @@ impl Member {
             // Mostly there is no further one: nothing is kept for it.
             state.replays = Vec::new();
         }
-        state.push_retained(&self.hub, &upstream, &interest, views);
+        state.push_retained(&self.hub, &upstream, options, views);
     }
 }
 
@@ -128,7 +128,7 @@ impl State {
         &mut self,
         hub: &Hub,
         upstream: &Rc<Upstream>,
-        interest: &Interest,
+        options: Options,
         views: Vec<View>,
     ) {
         if views.is_empty() {
@@ -140,7 +140,7 @@ impl State {
         let count = u32::try_from(views.len()).unwrap_or(u32::MAX);
         let run = Rc::new(Run::new(&hub.cx, views));
         let messages: Rc<dyn Messages> = Rc::<Run>::clone(&run);
-        let Options { qos, retain_as_published, id, .. } = interest.options;
+        let Options { qos, retain_as_published, id, .. } = options;
         let grant = Grant { qos, retain_as_published, ids: id.map(|id| Rc::from([id])) };
         for index in 0..count {
             let (partition, offset) = run.view(index as usize).place();
@@ -169,12 +169,11 @@ impl State {
             let Some(batch) = replay.table.get(topic.as_bytes()) else { continue };
             let view = View::new(batch, 0, topic);
             if view.timestamp() < live.timestamp() && !is_expired(&view, &hub.cx) {
-                let (upstream, interest) = (&replay.upstream, &replay.interest);
-                older.push((Rc::clone(upstream), Rc::clone(interest), view));
+                older.push((Rc::clone(&replay.upstream), replay.options, view));
             }
         }
-        for (upstream, interest, view) in older {
-            self.push_retained(hub, &upstream, &interest, vec![view]);
+        for (upstream, options, view) in older {
+            self.push_retained(hub, &upstream, options, vec![view]);
         }
     }
 }

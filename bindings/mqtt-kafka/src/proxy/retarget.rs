@@ -75,7 +75,7 @@ impl Member {
             }
             match held.start_on(reader, begun, hub) {
                 Some(starts) => {
-                    let starts = state.start_at(reader, &starts);
+                    state.start_at(reader, &starts);
                     held.join(filter, self.key, reader, starts);
                 }
                 None => hub.ask(reader),
@@ -88,7 +88,7 @@ impl Member {
                 continue;
             }
             if let Some(starts) = held.start_on(&reader, begun, hub) {
-                let starts = state.start_at(&reader, &starts);
+                state.start_at(&reader, &starts);
                 held.join(filter, self.key, &reader, starts);
                 held.leaving.extend(held.targets.pop().map(|target| (target, number)));
             }

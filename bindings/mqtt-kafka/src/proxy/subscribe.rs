@@ -317,6 +317,7 @@ impl Member {
             };
             self.state.borrow_mut().answers.push(answer);
         }
+        self.state.borrow_mut().held_changed();
         self.wake();
         for (reader, _) in &group.starts {
             self.hub.advance(reader);

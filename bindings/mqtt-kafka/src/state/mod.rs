@@ -2,9 +2,12 @@
 
 mod decision;
 mod mapping;
+mod memo;
 mod pattern;
 mod seek;
+mod shape;
 mod subscriptions;
+mod tree;
 mod trie;
 
 pub use decision::{RECEIVE_MAXIMUM, RECORD_OVERHEAD, Target, Verdict, is_shared};
@@ -13,4 +16,4 @@ pub use mapping::{Mapping, Route, Template};
 pub use pattern::{Captures, Pattern};
 pub use seek::{Step, first_key, step};
 pub use subscriptions::{Grant, Interest, Match, Options, Subscriptions};
-pub use trie::{Entry, Trie};
+pub use trie::Trie;

@@ -1,15 +1,12 @@
 //! The subscriptions in force on one log, and a memo of what each topic matches.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use mqtt_plane::{Qos, SubscriptionIds};
 
 use super::Trie;
-
-/// Topics that the memo holds at most; when it is full it begins anew.
-const MEMO: usize = 16_384;
+use super::memo::Memo;
 
 /// What a subscription asks of its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +38,16 @@ pub struct Grant {
 pub struct Interest {
     /// What it asks of its deliveries.
     pub options: Options,
-    starts: RefCell<Vec<i64>>,
-    /// Before these, what it wants was delivered; behind them, by partition, nothing yet.
-    floors: RefCell<Vec<i64>>,
+    places: RefCell<Places>,
+}
+
+/// Offsets by partition.
+#[derive(Clone, Debug)]
+struct Places {
+    /// What lies before is not wanted. Subscriptions that begin together share it.
+    starts: Rc<[i64]>,
+    /// Before these, what is wanted was delivered; behind them nothing yet. Few have any.
+    floors: Option<Box<Vec<i64>>>,
 }
 
 /// What a subscription says of a record.
@@ -61,35 +65,38 @@ impl Interest {
     /// An interest in what lies at or after `starts`, by partition; in a partition beyond them,
     /// one that was added later, in everything.
     #[must_use]
-    pub fn new(options: Options, starts: Vec<i64>) -> Self {
-        Self { options, starts: RefCell::new(starts), floors: RefCell::default() }
+    pub fn new(options: Options, starts: impl Into<Rc<[i64]>>) -> Self {
+        let places = Places { starts: starts.into(), floors: None };
+        Self { options, places: RefCell::new(places) }
     }
 
     /// An interest in the place of `old`, which goes on where that is.
     #[must_use]
     pub fn in_place_of(old: &Self, options: Options) -> Self {
-        Self { options, starts: old.starts.clone(), floors: old.floors.clone() }
+        Self { options, places: old.places.clone() }
     }
 
     /// An interest that was in force before, as [`Interest::places`] told it.
     #[must_use]
     pub fn at(options: Options, starts: Vec<i64>, floors: Vec<i64>) -> Self {
-        Self { options, starts: RefCell::new(starts), floors: RefCell::new(floors) }
+        let floors = (!floors.is_empty()).then(|| Box::new(floors));
+        Self { options, places: RefCell::new(Places { starts: starts.into(), floors }) }
     }
 
     /// Where it starts, and before which offsets what it wants was delivered, by partition.
     #[must_use]
     pub fn places(&self) -> (Vec<i64>, Vec<i64>) {
-        (self.starts.borrow().clone(), self.floors.borrow().clone())
+        let places = self.places.borrow();
+        (places.starts.to_vec(), places.floors.as_deref().cloned().unwrap_or_default())
     }
 
     fn claim(&self, partition: u32, offset: i64, is_own: bool) -> Claim {
-        let is_before = |limits: &RefCell<Vec<i64>>| {
-            limits.borrow().get(partition as usize).is_some_and(|limit| offset < *limit)
-        };
-        if (is_own && self.options.no_local) || is_before(&self.starts) {
+        let places = self.places.borrow();
+        let is_before =
+            |limits: &[i64]| limits.get(partition as usize).is_some_and(|limit| offset < *limit);
+        if (is_own && self.options.no_local) || is_before(&places.starts) {
             Claim::NotWanted
-        } else if is_before(&self.floors) {
+        } else if places.floors.as_ref().is_some_and(|floors| is_before(floors)) {
             Claim::Delivered
         } else {
             Claim::Wanted
@@ -99,7 +106,8 @@ impl Interest {
     /// Notes that what it wants before `floors` was delivered: the session is about to read from
     /// further back, for another subscription.
     pub fn raise(&self, floors: &[i64]) {
-        let mut known = self.floors.borrow_mut();
+        let mut places = self.places.borrow_mut();
+        let known = places.floors.get_or_insert_default();
         let len = known.len().max(floors.len());
         known.resize(len, i64::MIN);
         for (known, floor) in known.iter_mut().zip(floors) {
@@ -109,8 +117,7 @@ impl Interest {
 
     /// Wants everything: offsets have lost their meaning.
     pub fn reset(&self) {
-        self.starts.borrow_mut().clear();
-        self.floors.borrow_mut().clear();
+        *self.places.borrow_mut() = Places { starts: Rc::from([]), floors: None };
     }
 }
 
@@ -122,22 +129,60 @@ pub struct Match {
     pub owner: usize,
     /// Whether one of the subscriptions leaves out the session's own messages.
     pub no_local: bool,
+    wishes: Wishes,
+}
+
+/// The subscriptions of a match.
+#[derive(Debug)]
+enum Wishes {
+    /// One without an identifier, as most are.
+    One(Rc<Interest>),
+    Several(Box<Several>),
+}
+
+#[derive(Debug)]
+struct Several {
     /// What they say where all of them want a message; `None` where there are none.
     together: Option<Grant>,
     interests: Box<[Rc<Interest>]>,
 }
 
 impl Match {
-    fn new(owner: usize, interests: Vec<Rc<Interest>>) -> Self {
-        let together = merge(interests.iter());
-        let no_local = interests.iter().any(|interest| interest.options.no_local);
-        Self { owner, no_local, together, interests: interests.into() }
+    fn new(owner: usize, interests: &[(usize, &Rc<Interest>)]) -> Self {
+        let list = || interests.iter().map(|(_, interest)| *interest);
+        let no_local = list().any(|interest| interest.options.no_local);
+        let wishes = match interests {
+            [(_, only)] if only.options.id.is_none() => Wishes::One(Rc::clone(only)),
+            _ => Wishes::Several(Box::new(Several {
+                together: merge(list()),
+                interests: list().map(Rc::clone).collect(),
+            })),
+        };
+        Self { owner, no_local, wishes }
     }
 
     /// What is granted for a record at this place, `is_own` where the session published it itself
     /// [MQTT-3.8.3-3]; `None` where no subscription wants it, or one had it.
     #[must_use]
     pub fn resolve(&self, partition: u32, offset: i64, is_own: bool) -> Option<Grant> {
+        match &self.wishes {
+            Wishes::One(interest) => {
+                let is_wanted = interest.claim(partition, offset, is_own) == Claim::Wanted;
+                let Options { qos, retain_as_published, .. } = interest.options;
+                is_wanted.then_some(Grant { qos, retain_as_published, ids: None })
+            }
+            Wishes::Several(several) => several.resolve(partition, offset, is_own),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_nothing(owner: usize) -> Self {
+        Self::new(owner, &[])
+    }
+}
+
+impl Several {
+    fn resolve(&self, partition: u32, offset: i64, is_own: bool) -> Option<Grant> {
         let mut is_wanted_by_all = true;
         for interest in &self.interests {
             match interest.claim(partition, offset, is_own) {
@@ -172,7 +217,7 @@ fn merge<'a>(interests: impl Iterator<Item = &'a Rc<Interest>>) -> Option<Grant>
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     trie: Trie<Rc<Interest>>,
-    memo: HashMap<Box<str>, Rc<[Match]>>,
+    memo: Memo,
 }
 
 impl Subscriptions {
@@ -182,24 +227,22 @@ impl Subscriptions {
         self.trie.is_empty()
     }
 
+    /// The text of `filter` as others hold it already, or this one.
+    #[must_use]
+    pub fn shared_text(&self, filter: &Rc<str>) -> Rc<str> {
+        self.trie.text(filter).unwrap_or_else(|| Rc::clone(filter))
+    }
+
     /// Adds a subscription, or replaces the owner's to the same filter [MQTT-3.8.4-3].
-    pub fn insert(&mut self, filter: &str, owner: usize, interest: Rc<Interest>) {
+    pub fn insert(&mut self, filter: &Rc<str>, owner: usize, interest: Rc<Interest>) {
         self.trie.insert(filter, owner, interest);
-        self.forget(filter);
+        self.memo.forget(filter);
     }
 
     /// Removes the owner's subscription to `filter`.
     pub fn remove(&mut self, filter: &str, owner: usize) {
         self.trie.remove(filter, owner);
-        self.forget(filter);
-    }
-
-    fn forget(&mut self, filter: &str) {
-        if filter.contains(['+', '#']) {
-            self.memo.clear();
-        } else {
-            self.memo.remove(filter);
-        }
+        self.memo.forget(filter);
     }
 
     /// What matches `topic`, by session in ascending order: all of it [MQTT-4.5.0-1], and nothing
@@ -209,16 +252,13 @@ impl Subscriptions {
             return Rc::clone(known);
         }
         let mut found: Vec<(usize, &Rc<Interest>)> = Vec::new();
-        self.trie.matches(topic, &mut |entry| found.push((entry.owner, &entry.value)));
+        self.trie.matches(topic, &mut |owner, interest| found.push((owner, interest)));
         found.sort_by_key(|(owner, _)| *owner);
         let matches: Rc<[Match]> = found
             .chunk_by(|one, other| one.0 == other.0)
-            .map(|same| Match::new(same[0].0, same.iter().map(|(_, i)| Rc::clone(i)).collect()))
+            .map(|same| Match::new(same[0].0, same))
             .collect();
-        if self.memo.len() >= MEMO {
-            self.memo.clear();
-        }
-        self.memo.insert(topic.into(), Rc::clone(&matches));
+        self.memo.insert(topic, &matches);
         matches
     }
 }
@@ -236,9 +276,9 @@ mod tests {
     #[test]
     fn overlapping_subscriptions_make_one_copy_with_the_highest_qos_and_all_identifiers() {
         let mut all = Subscriptions::default();
-        all.insert("a/#", 7, interest(Qos::AtMostOnce, false, Some(3), &[]));
-        all.insert("a/b", 7, interest(Qos::AtLeastOnce, false, Some(4), &[]));
-        all.insert("+/b", 2, interest(Qos::AtMostOnce, false, None, &[]));
+        all.insert(&Rc::from("a/#"), 7, interest(Qos::AtMostOnce, false, Some(3), &[]));
+        all.insert(&Rc::from("a/b"), 7, interest(Qos::AtLeastOnce, false, Some(4), &[]));
+        all.insert(&Rc::from("+/b"), 2, interest(Qos::AtMostOnce, false, None, &[]));
         let matches = all.matches("a/b");
         assert_eq!(matches.iter().map(|m| m.owner).collect::<Vec<_>>(), [2, 7]);
         let grant = matches[1].resolve(0, 0, false).unwrap();
@@ -253,13 +293,13 @@ mod tests {
     #[test]
     fn no_local_and_the_start_hold_for_each_subscription_by_itself() {
         let mut all = Subscriptions::default();
-        all.insert("a/#", 1, interest(Qos::AtLeastOnce, true, Some(1), &[10]));
+        all.insert(&Rc::from("a/#"), 1, interest(Qos::AtLeastOnce, true, Some(1), &[10]));
         let resolve = |all: &mut Subscriptions, offset, is_own| {
             all.matches("a/b")[0].resolve(0, offset, is_own)
         };
         assert!(resolve(&mut all, 10, true).is_none());
         assert!(resolve(&mut all, 9, false).is_none());
-        all.insert("a/b", 1, interest(Qos::AtMostOnce, false, Some(2), &[5]));
+        all.insert(&Rc::from("a/b"), 1, interest(Qos::AtMostOnce, false, Some(2), &[5]));
         let ids = |found: Option<Grant>| found.and_then(|grant| grant.ids).unwrap().to_vec();
         assert_eq!(ids(resolve(&mut all, 10, true)), [2]);
         assert_eq!(ids(resolve(&mut all, 7, false)), [2]);
@@ -273,8 +313,8 @@ mod tests {
         let mut all = Subscriptions::default();
         let old = interest(Qos::AtLeastOnce, false, None, &[0, 0]);
         old.raise(&[10]);
-        all.insert("a", 1, Rc::clone(&old));
-        all.insert("#", 1, interest(Qos::AtLeastOnce, false, None, &[5, 5]));
+        all.insert(&Rc::from("a"), 1, Rc::clone(&old));
+        all.insert(&Rc::from("#"), 1, interest(Qos::AtLeastOnce, false, None, &[5, 5]));
         let mut goes = |topic, partition, offset| {
             all.matches(topic)[0].resolve(partition, offset, false).is_some()
         };
@@ -288,13 +328,19 @@ mod tests {
     fn the_memo_follows_every_change() {
         let mut all = Subscriptions::default();
         assert!(all.matches("a").is_empty());
-        all.insert("a", 1, interest(Qos::AtMostOnce, false, None, &[]));
+        all.insert(&Rc::from("a"), 1, interest(Qos::AtMostOnce, false, None, &[]));
         assert_eq!(all.matches("a").len(), 1);
-        all.insert("#", 2, interest(Qos::AtMostOnce, false, None, &[]));
+        all.insert(&Rc::from("#"), 2, interest(Qos::AtMostOnce, false, None, &[]));
         assert_eq!(all.matches("a").len(), 2);
         all.remove("a", 1);
         assert_eq!(all.matches("a").len(), 1);
         all.remove("#", 2);
         assert!(all.matches("a").is_empty() && all.is_empty());
+        all.insert(&Rc::from("a/+"), 1, interest(Qos::AtMostOnce, false, None, &[]));
+        assert_eq!((all.matches("a/b").len(), all.matches("a").len()), (1, 0));
+        all.insert(&Rc::from("a/#"), 2, interest(Qos::AtMostOnce, false, None, &[]));
+        assert_eq!((all.matches("a/b").len(), all.matches("a").len()), (2, 1));
+        all.remove("a/+", 1);
+        assert_eq!((all.matches("a/b").len(), all.matches("a").len()), (1, 1));
     }
 }
