@@ -98,7 +98,9 @@ impl Member {
                     continue;
                 }
                 if let Some(Err(fault)) = outcome {
-                    state.held.extend(old.map(|old| (Rc::clone(&wanted.filter), old)));
+                    if let Some(old) = old {
+                        state.held.insert(Rc::clone(&wanted.filter), old);
+                    }
                     return Err(self.failed(table.topic(), *fault));
                 }
                 replays.push(Replay::new(&wanted.filter, options, upstream, table));
@@ -107,18 +109,18 @@ impl Member {
         if old.is_none() {
             self.hub.counters.subscriptions.increment();
         }
+        let is_new = old.is_none();
         let (targets, leaving, mut joining) =
             old.map(|old| (old.targets, old.leaving, old.joining)).unwrap_or_default();
-        let is_new = old.is_none();
         joining.retain(|joining| !starts.iter().any(|(reader, _)| Rc::ptr_eq(reader, joining)));
         let mut held =
             Held { options, targets: Vec::with_capacity(starts.len()), leaving, joining };
-        for (reader, ends) in starts {
-            reader.place(ends);
         let filter = match starts.first() {
             Some((reader, _)) => reader.subscriptions.borrow().shared_text(&wanted.filter),
             None => Rc::clone(&wanted.filter),
         };
+        for (reader, ends) in starts {
+            reader.place(ends);
             let same = targets.iter().find(|target| Rc::ptr_eq(&target.reader, reader));
             // What replaces a subscription goes on where that is [MQTT-3.8.4-4].
             match same {

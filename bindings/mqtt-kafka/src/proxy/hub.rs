@@ -162,13 +162,15 @@ impl Hub {
 
     /// The reader of a topic, new where this worker has none.
     pub(super) fn reader(self: &Rc<Self>, upstream: &Rc<Upstream>, topic: &str) -> Rc<Reader> {
-        let known = self
-            .readers()
-            .into_iter()
-            .find(|reader| Rc::ptr_eq(&reader.upstream, upstream) && *reader.topic == *topic);
+        let is_of =
+            |reader: &Rc<Reader>| Rc::ptr_eq(&reader.upstream, upstream) && *reader.topic == *topic;
+        let known = self.readers.borrow().iter().filter_map(Weak::upgrade).find(is_of);
         known.unwrap_or_else(|| {
             let reader = Reader::new(self, self.log_id(), upstream, topic);
-            self.readers.borrow_mut().push(Rc::downgrade(&reader));
+            let mut readers = self.readers.borrow_mut();
+            readers.retain(|reader| reader.strong_count() > 0);
+            readers.push(Rc::downgrade(&reader));
+            drop(readers);
             reader
         })
     }

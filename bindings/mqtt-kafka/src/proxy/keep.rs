@@ -32,7 +32,7 @@ impl Member {
         let state = self.state.borrow();
         let mut keeping =
             Keeping { state: &state, kept: Kept::new(now, expires), sources: Vec::new() };
-        for (filter, held) in &state.held {
+        for (filter, held) in state.held.iter() {
             keeping.subscription(filter, held);
         }
         let mut skipped = 0;

@@ -150,7 +150,7 @@ impl Member {
     /// The logs that the reload `number`, or one before, took from this session's subscriptions.
     fn leaving(&self, number: u64, readers: &mut Vec<Rc<Reader>>) {
         for held in self.state.borrow().held.values() {
-            for (target, since) in &held.leaving {
+            for (target, since) in held.leaving.iter() {
                 let is_known = readers.iter().any(|reader| Rc::ptr_eq(reader, &target.reader));
                 if *since <= number && !is_known {
                     readers.push(Rc::clone(&target.reader));
@@ -166,7 +166,7 @@ impl Member {
     /// Leaves the logs that the reload `number`, or one before, took from subscriptions.
     fn drop_leaving(&self, number: u64) {
         let state = &mut *self.state.borrow_mut();
-        for (filter, held) in &mut state.held {
+        for (filter, held) in state.held.iter_mut() {
             held.leaving.retain(|(target, since)| {
                 let stays = *since > number;
                 if !stays {

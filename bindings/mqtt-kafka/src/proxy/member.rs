@@ -1,7 +1,6 @@
 //! A session, as the worker's readers and the client's task share it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
@@ -17,7 +16,7 @@ use super::retained::Replay;
 use super::ring::Ring;
 use super::run::Run;
 use super::subscribe::Requests;
-use crate::state::{Grant, Interest, Options};
+use crate::state::{FilterMap, Grant, Interest, Options, Seldom};
 
 /// A session on this worker.
 pub(super) struct Member {
@@ -43,8 +42,8 @@ pub(super) struct Member {
 /// What waits for a session, and where it is.
 #[derive(Default)]
 pub(super) struct State {
-    /// By filter. Boxed, since a node of the map has room for eleven.
-    pub(super) held: BTreeMap<Rc<str>, Box<Held>>,
+    /// Boxed, so that putting one between others moves little.
+    pub(super) held: FilterMap<Box<Held>>,
     /// Whether a subscription was granted QoS 1: then nothing may be skipped.
     pub(super) is_reliable: bool,
     /// Answers to requests; seldom any, so that it keeps no memory.
@@ -67,9 +66,9 @@ pub(super) struct Held {
     pub(super) targets: Vec<Target>,
     /// Logs that a reload took from it, until what was on its way has arrived; each with the
     /// number of that reload.
-    pub(super) leaving: Vec<(Target, u64)>,
+    pub(super) leaving: Seldom<(Target, u64)>,
     /// Logs that a reload gave to it and whose start is not known yet.
-    pub(super) joining: Vec<Rc<Reader>>,
+    pub(super) joining: Seldom<Rc<Reader>>,
 }
 
 /// A subscription on one log.
@@ -132,7 +131,7 @@ impl Member {
         self.requests.borrow_mut().abandon();
         let mut state = std::mem::take(&mut *self.state.borrow_mut());
         state.ring.release(&self.hub.spares);
-        for (filter, held) in &state.held {
+        for (filter, held) in state.held.iter() {
             held.remove(filter, self.key);
             self.hub.counters.subscriptions.decrement();
         }
@@ -211,8 +210,9 @@ impl State {
 }
 
 impl Held {
-    pub(super) const fn new(options: Options) -> Self {
-        Self { options, targets: Vec::new(), leaving: Vec::new(), joining: Vec::new() }
+    pub(super) fn new(options: Options) -> Self {
+        let (leaving, joining) = (Seldom::default(), Seldom::default());
+        Self { options, targets: Vec::new(), leaving, joining }
     }
 
     /// Takes the subscription out of all logs.

@@ -68,8 +68,7 @@ impl Member {
             }
             // Back before it was left: it goes on.
             let left = held.leaving.iter().position(|(t, _)| Rc::ptr_eq(&t.reader, reader));
-            if let Some(at) = left {
-                let (target, _) = held.leaving.swap_remove(at);
+            if let Some((target, _)) = left.and_then(|at| held.leaving.swap_remove(at)) {
                 held.targets.push(target);
                 continue;
             }
@@ -83,7 +82,7 @@ impl Member {
         }
         // A log that was still to be joined when this reload took it: what was published there in
         // the meantime is delivered all the same.
-        for reader in held.joining.clone() {
+        for reader in held.joining.to_vec() {
             if is_wanted(&reader) {
                 continue;
             }

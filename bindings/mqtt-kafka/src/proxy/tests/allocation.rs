@@ -90,3 +90,28 @@ fn an_idle_session_with_a_subscription_keeps_little() {
         assert!(bytes <= 1_200, "{bytes} bytes a session");
     });
 }
+
+#[test]
+fn each_of_many_subscriptions_keeps_little() {
+    on_worker(async {
+        // As many as fill the map of all filters.
+        const FILTERS: usize = 14_336;
+        const EACH: usize = 16;
+        for kind in ["exact", "+"] {
+            let world = World::new();
+            let mut clients: Vec<Client> =
+                (0..FILTERS / EACH).map(|i| world.open(&i.to_string())).collect();
+            let before = held_bytes();
+            for (at, client) in clients.iter_mut().enumerate() {
+                let filters: Vec<String> =
+                    (0..EACH).map(|i| format!("{at:08}/{i:08}/{kind}")).collect();
+                let wanted: Vec<Subscription<'_>> =
+                    filters.iter().map(|filter| subscription(filter, Qos::AtMostOnce)).collect();
+                assert_eq!(client.subscribe(&wanted), [ReasonCode::SUCCESS; EACH]);
+                assert!(client.received().is_empty());
+            }
+            let bytes = (held_bytes() - before) / i64::try_from(FILTERS).unwrap();
+            assert!(bytes <= 290, "{kind}: {bytes} bytes a subscription");
+        }
+    });
+}
