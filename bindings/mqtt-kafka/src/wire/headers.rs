@@ -26,9 +26,11 @@ impl<'a> PublishHeaders<'a> {
 }
 
 /// The levels that `zilla:filter` names: trailing empty levels are left out, so that `/` has none.
-pub(super) fn filter_levels(topic: &str) -> impl Iterator<Item = &str> {
-    let topic = topic.trim_end_matches('/');
-    (!topic.is_empty()).then(|| topic.split('/')).into_iter().flatten()
+/// As bytes, which are split faster than text: it is done twice for each message.
+pub(super) fn filter_levels(topic: &str) -> impl Iterator<Item = &[u8]> {
+    let topic = topic.trim_end_matches('/').as_bytes();
+    let all = if topic.is_empty() { 0 } else { usize::MAX };
+    topic.split(|byte| *byte == b'/').take(all)
 }
 
 impl DraftHeaders for PublishHeaders<'_> {
@@ -42,7 +44,7 @@ impl DraftHeaders for PublishHeaders<'_> {
         let publish = self.publish;
         let properties = &publish.properties;
         for level in filter_levels(publish.topic) {
-            visit("zilla:filter", Some(level.as_bytes()));
+            visit("zilla:filter", Some(level));
         }
         if let Some(client_id) = self.client_id {
             visit("zilla:local", Some(client_id.as_bytes()));

@@ -77,21 +77,24 @@ impl View {
             headers.next_back();
             end -= 1;
         }
-        let mut headers = headers.peekable();
+        let mut next = headers.next();
         let mut at = 0;
         for level in filter_levels(topic) {
-            if headers.next_if_eq(&(b"zilla:filter", Some(level.as_bytes()))).is_none() {
+            if next != Some((b"zilla:filter", Some(level))) {
                 break;
             }
+            next = headers.next();
             at += 1;
         }
         let mut take = |name: &[u8], accept: &mut dyn FnMut(&[u8]) -> bool| {
-            let taken = headers
-                .next_if(|(header, value)| *header == name && value.is_some_and(&mut *accept))
-                .is_some();
-            let place = if taken { at } else { NONE };
-            at += u16::from(taken);
-            place
+            let is_taken = next
+                .is_some_and(|(header, value)| header == name && value.is_some_and(&mut *accept));
+            if !is_taken {
+                return NONE;
+            }
+            next = headers.next();
+            at += 1;
+            at - 1
         };
         // What is no text is left out when it is asked for.
         let any = &mut |_: &[u8]| true;
