@@ -103,7 +103,9 @@ impl Member {
                     }
                     return Err(self.failed(table.topic(), *fault));
                 }
-                replays.push(Replay::new(&wanted.filter, options, upstream, table));
+                if !Replay::is_void(&wanted.filter, table) {
+                    replays.push(Replay::new(&wanted.filter, options, upstream, table));
+                }
             }
         }
         if old.is_none() {
@@ -115,30 +117,25 @@ impl Member {
         joining.retain(|joining| !starts.iter().any(|(reader, _)| Rc::ptr_eq(reader, joining)));
         let mut held =
             Held { options, targets: Vec::with_capacity(starts.len()), leaving, joining };
-        let filter = match starts.first() {
-            Some((reader, _)) => reader.subscriptions.borrow().shared_text(&wanted.filter),
-            None => Rc::clone(&wanted.filter),
-        };
+        let mut filter = Rc::clone(&wanted.filter);
         for (reader, ends) in starts {
             reader.place(ends);
             let same = targets.iter().find(|target| Rc::ptr_eq(&target.reader, reader));
             // What replaces a subscription goes on where that is [MQTT-3.8.4-4].
-            match same {
+            filter = match same {
                 Some(target) => held.go_on(&filter, self.key, target),
                 None => {
                     state.start_at(reader, ends);
-                    held.join(&filter, self.key, reader, Rc::clone(ends));
+                    held.join(&filter, self.key, reader, Rc::clone(ends))
                 }
-            }
+            };
         }
         state.held.insert(filter, Box::new(held));
         // A replay for the same filter that is not over yet begins anew.
-        if !replays.is_empty() {
-            if !is_new {
-                state.replays.retain(|replay| *replay.filter() != *wanted.filter);
-            }
-            state.replays.append(&mut replays);
+        if sends_retained && !is_new {
+            state.replays.retain(|replay| *replay.filter() != *wanted.filter);
         }
+        state.replays.append(&mut replays);
         Ok(ReasonCode(options.qos as u8))
     }
 
@@ -168,22 +165,23 @@ impl Member {
 }
 
 impl Held {
-    /// Serves the subscription from `reader` too, from `starts` on.
+    /// Serves the subscription from `reader` too, from `starts` on. Returns the text of the filter
+    /// as all share it who subscribe to it there.
     pub(super) fn join(
         &mut self,
         filter: &Rc<str>,
         key: usize,
         reader: &Rc<Reader>,
         starts: impl Into<Ends>,
-    ) {
+    ) -> Rc<str> {
         let interest = Interest::new(self.options, starts);
-        self.add(filter, key, reader, interest);
+        self.add(filter, key, reader, interest)
     }
 
     /// Serves the subscription from where the one it replaces is.
-    fn go_on(&mut self, filter: &Rc<str>, key: usize, old: &Target) {
+    fn go_on(&mut self, filter: &Rc<str>, key: usize, old: &Target) -> Rc<str> {
         let interest = Interest::in_place_of(&old.interest, self.options);
-        self.add(filter, key, &old.reader, interest);
+        self.add(filter, key, &old.reader, interest)
     }
 
     pub(super) fn add(
@@ -192,10 +190,12 @@ impl Held {
         key: usize,
         reader: &Rc<Reader>,
         interest: Interest,
-    ) {
+    ) -> Rc<str> {
         let interest = Rc::new(interest);
-        reader.subscriptions.borrow_mut().insert(filter, key, Rc::clone(&interest));
+        let mut subscriptions = reader.subscriptions.borrow_mut();
+        let filter = subscriptions.insert(filter, key, Rc::clone(&interest));
         self.targets.push(Target { reader: Rc::clone(reader), interest });
+        filter
     }
 }
 

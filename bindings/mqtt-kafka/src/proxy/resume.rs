@@ -106,7 +106,7 @@ impl Resuming<'_> {
     /// Puts a subscription in force on the logs that it was served from.
     fn subscription(&mut self, kept: &KeptSubscription) {
         let hub = &self.member.hub;
-        let filter: Rc<str> = (*kept.filter).into();
+        let mut filter: Rc<str> = (*kept.filter).into();
         let options = Options { qos: kept.options.qos.min(hub.qos_max()), ..kept.options };
         let wanted = hub.readers_of(&filter);
         let mut held = Held::new(options);
@@ -118,7 +118,7 @@ impl Resuming<'_> {
             }
             let (starts, floors) = (target.starts.clone(), target.floors.clone());
             let interest = Interest::at(options, starts, floors);
-            held.add(&filter, self.member.key, &reader, interest);
+            filter = held.add(&filter, self.member.key, &reader, interest);
             self.read_from(&reader, &self.kept.logs[target.log].cursors);
             if !wanted.iter().any(|wanted| Rc::ptr_eq(wanted, &reader)) {
                 let number = hub.retargets.get();
@@ -146,7 +146,9 @@ impl Resuming<'_> {
             let starts = ends.map(|ends| self.read_from(reader, &ends));
             let Some(held) = self.state.held.get_mut(filter) else { continue };
             match starts {
-                Some(starts) => held.join(&filter.into(), self.member.key, reader, starts),
+                Some(starts) => {
+                    held.join(&filter.into(), self.member.key, reader, starts);
+                }
                 None => {
                     held.joining.push(Rc::clone(reader));
                     hub.ask(reader);

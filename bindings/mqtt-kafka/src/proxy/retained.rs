@@ -21,6 +21,9 @@ const KEYS: usize = 256;
 /// Memory that the messages taken at a time keep alive, bytes.
 const BYTES: usize = 256 << 10;
 
+/// Keys that are looked at to tell whether there is anything to send.
+const LOOKS: usize = 16;
+
 /// The retained messages that a subscription is still to be sent.
 pub(super) struct Replay {
     filter: Rc<str>,
@@ -52,6 +55,27 @@ impl Replay {
             done: BTreeSet::new(),
             before: None,
         }
+    }
+
+    /// Whether a short look into the table finds that there is nothing that `filter` matches, as
+    /// for most subscriptions: then nothing is kept for it.
+    pub(super) fn is_void(filter: &str, table: &Rc<dyn TopicTable>) -> bool {
+        let (mut looks, mut is_void) = (0, true);
+        table.scan(first_key(filter).as_bytes(), &mut |_, batch| {
+            looks += 1;
+            let record = batch.record(0);
+            let found = topic_of(&record).map_or(Step::Next, |topic| step(filter, topic));
+            if found == Step::Match || looks == LOOKS {
+                is_void = false;
+                return ControlFlow::Break(());
+            }
+            match found {
+                Step::Seek(to) => ControlFlow::Continue(Scan::Seek(to)),
+                Step::End => ControlFlow::Break(()),
+                Step::Match | Step::Next => ControlFlow::Continue(Scan::Next),
+            }
+        });
+        is_void
     }
 
     pub(super) fn filter(&self) -> &str {

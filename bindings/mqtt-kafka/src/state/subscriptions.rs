@@ -227,16 +227,11 @@ impl Subscriptions {
         self.trie.is_empty()
     }
 
-    /// The text of `filter` as others hold it already, or this one.
-    #[must_use]
-    pub fn shared_text(&self, filter: &Rc<str>) -> Rc<str> {
-        self.trie.text(filter).unwrap_or_else(|| Rc::clone(filter))
-    }
-
-    /// Adds a subscription, or replaces the owner's to the same filter [MQTT-3.8.4-3].
-    pub fn insert(&mut self, filter: &Rc<str>, owner: usize, interest: Rc<Interest>) {
-        self.trie.insert(filter, owner, interest);
+    /// Adds a subscription, or replaces the owner's to the same filter [MQTT-3.8.4-3]. Returns the
+    /// text of the filter as it is held here, to be shared.
+    pub fn insert(&mut self, filter: &Rc<str>, owner: usize, interest: Rc<Interest>) -> Rc<str> {
         self.memo.forget(filter);
+        self.trie.insert(filter, owner, interest)
     }
 
     /// Removes the owner's subscription to `filter`.

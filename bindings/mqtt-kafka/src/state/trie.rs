@@ -1,5 +1,6 @@
 //! Subscriptions by topic filter: which sessions a topic concerns.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -49,41 +50,25 @@ impl<T> Trie<T> {
         self.len == 0
     }
 
-    /// The text of `filter` as it is held here, if it is: to be shared.
-    #[must_use]
-    pub fn text(&self, filter: &str) -> Option<Rc<str>> {
-        self.filters.get_key_value(filter).map(|(text, _)| Rc::clone(text))
-    }
-
-    /// Adds a subscription, or replaces the owner's to the same filter.
-    pub fn insert(&mut self, filter: &Rc<str>, owner: usize, value: T) {
-        let old = if let Some(owners) = self.filters.get_mut(filter) {
-            owners.insert(owner, value)
-        } else if self.is_for_tree(filter) {
+    /// Adds a subscription, or replaces the owner's to the same filter. Returns the text of the
+    /// filter as it is held here, to be shared.
+    pub fn insert(&mut self, filter: &Rc<str>, owner: usize, value: T) -> Rc<str> {
+        let place = match self.filters.entry(Rc::clone(filter)) {
+            Entry::Occupied(mut known) => {
+                let old = known.get_mut().insert(owner, value);
+                self.len += usize::from(old.is_none());
+                return Rc::clone(known.key());
+            }
+            Entry::Vacant(place) => place,
+        };
+        let old = if is_for_tree(&mut self.shapes, &self.tree, filter) {
             self.tree.insert(filter, owner, value)
         } else {
-            self.filters.insert(Rc::clone(filter), Owners::One(owner, value));
+            place.insert(Owners::One(owner, value));
             None
         };
         self.len += usize::from(old.is_none());
-    }
-
-    /// Whether a filter that is not in the map is one for the tree; if not, its shape is counted.
-    fn is_for_tree(&mut self, filter: &str) -> bool {
-        if !is_wild(filter) {
-            return false;
-        }
-        let Some(shape) = Shape::of(filter) else { return true };
-        // It stays where others subscribed to it.
-        if !self.tree.is_empty() && self.tree.contains(filter) {
-            return true;
-        }
-        match self.shapes.iter().position(|(known, _)| *known == shape) {
-            Some(at) => self.shapes[at].1 += 1,
-            None if self.shapes.len() < SHAPES => self.shapes.push((shape, 1)),
-            None => return true,
-        }
-        false
+        Rc::clone(filter)
     }
 
     /// Removes the owner's subscription to `filter`.
@@ -137,6 +122,24 @@ impl<T> Trie<T> {
         }
         self.tree.matches(topic, visit);
     }
+}
+
+/// Whether a filter that is not in the map is one for the tree; if not, its shape is counted.
+fn is_for_tree<T>(shapes: &mut Vec<(Shape, usize)>, tree: &Tree<T>, filter: &str) -> bool {
+    if !is_wild(filter) {
+        return false;
+    }
+    let Some(shape) = Shape::of(filter) else { return true };
+    // It stays where others subscribed to it.
+    if !tree.is_empty() && tree.contains(filter) {
+        return true;
+    }
+    match shapes.iter().position(|(known, _)| *known == shape) {
+        Some(at) => shapes[at].1 += 1,
+        None if shapes.len() < SHAPES => shapes.push((shape, 1)),
+        None => return true,
+    }
+    false
 }
 
 fn is_wild(filter: &str) -> bool {

@@ -19,6 +19,22 @@ fn pairs(messages: &[Received]) -> Vec<(&str, &str, bool)> {
     messages.iter().map(|m| (&*m.topic, &*m.payload, m.retain)).collect()
 }
 
+#[test]
+fn nothing_is_kept_for_a_replay_where_nothing_is_retained_that_the_filter_matches() {
+    on_worker(async {
+        let topics: Vec<String> = (0..100).map(|i| format!("a/{i:03}")).collect();
+        let messages: Vec<(&str, &str)> = topics.iter().map(|topic| (&**topic, "1")).collect();
+        let world = world(&messages);
+        for (filter, replays) in [("a/050", 1), ("a/05", 0), ("a", 0), ("b/+", 0), ("+/050", 1)] {
+            let mut client = world.open("c");
+            client.subscribe(&[subscription(filter, Qos::AtMostOnce)]);
+            let members = world.hub.members();
+            assert_eq!(members[0].state.borrow().replays.len(), replays, "{filter}");
+            assert_eq!(client.received().len(), replays, "{filter}");
+        }
+    });
+}
+
 // [MQTT-3.3.1-6] [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 #[test]
 fn retained_messages_are_replayed_as_retain_handling_says() {
