@@ -1,21 +1,18 @@
 //! A client that makes and gives up subscriptions while others publish.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::blocking::Blocking;
 use crate::cli::Common;
 use crate::clock::Clock;
 use crate::wire::{self, Version};
 
 /// How often it subscribes.
 const TICK: Duration = Duration::from_millis(5);
-
-/// How long the broker may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Subscriptions that come and go, on a connection and a thread of their own.
 #[derive(Debug)]
@@ -32,17 +29,12 @@ impl Churn {
     ///
     /// A connection that is refused.
     pub(crate) fn begin(common: &Common, rate: u32) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(common.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut out = Vec::new();
-        wire::connect(&mut out, common.version, &format!("{}-churn", common.prefix));
-        stream.write_all(&out)?;
-        read_packet(&mut stream)?;
+        let mut client = Blocking::connect(common, &format!("{}-churn", common.prefix), false)?;
+        client.accepted()?;
         let is_over = Arc::new(AtomicBool::new(false));
         let (flag, version, prefix) =
             (Arc::clone(&is_over), common.version, format!("{}/churn", common.prefix));
-        let thread = std::thread::spawn(move || run(&mut stream, version, &prefix, rate, &flag));
+        let thread = std::thread::spawn(move || run(&mut client, version, &prefix, rate, &flag));
         Ok(Self { is_over, thread })
     }
 
@@ -58,7 +50,7 @@ impl Churn {
 }
 
 fn run(
-    stream: &mut TcpStream,
+    client: &mut Blocking,
     version: Version,
     prefix: &str,
     rate: u32,
@@ -80,31 +72,12 @@ fn run(
             wire::unsubscribe(&mut out, version, 2, &held);
             answers += 1;
         }
-        stream.write_all(&out)?;
+        client.write(&out)?;
         for _ in 0..answers {
-            read_packet(stream)?;
+            client.packet()?;
         }
         held = fresh;
         std::thread::sleep(TICK);
     }
     Ok(made as f64 * 1e9 / clock.nanos() as f64)
-}
-
-/// Reads one packet, whatever it is, to its end.
-fn read_packet(stream: &mut TcpStream) -> io::Result<()> {
-    let mut byte = [0];
-    stream.read_exact(&mut byte)?;
-    let (mut length, mut shift) = (0_usize, 0);
-    loop {
-        stream.read_exact(&mut byte)?;
-        length |= usize::from(byte[0] & 0x7f) << shift;
-        shift += 7;
-        if byte[0] & 0x80 == 0 {
-            break;
-        }
-        if shift > 21 {
-            return Err(io::Error::other("a length of more than four bytes"));
-        }
-    }
-    stream.read_exact(&mut vec![0; length])
 }

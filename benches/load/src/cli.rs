@@ -95,6 +95,14 @@ pub(crate) enum Load {
         #[arg(long)]
         hold: bool,
     },
+    /// Has sessions kept whose clients go, with a subscription each, and resumes them.
+    Kept {
+        #[command(flatten)]
+        common: Common,
+        /// How many sessions.
+        #[arg(long, default_value_t = 100_000)]
+        sessions: u32,
+    },
     /// The floor of latency: librdkafka's produce to consume in one process, without a broker of
     /// MQTT. Prints one line for each setting.
     #[cfg(feature = "floor")]
@@ -114,7 +122,7 @@ pub(crate) struct Common {
     #[arg(long, value_enum, default_value_t = Version::V3)]
     pub(crate) version: Version,
     /// QoS of publishes and subscriptions.
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
     pub(crate) qos: u8,
     /// Bytes of a payload; at least 24.
     #[arg(long, default_value_t = 64)]
@@ -218,7 +226,7 @@ mod tests {
     fn the_command_line_is_sound_and_its_limits_hold() {
         Cli::command().debug_assert();
         assert!(Cli::try_parse_from(["zilla-load", "pairs", "--window", "0"]).is_err());
-        assert!(Cli::try_parse_from(["zilla-load", "pairs", "--qos", "2"]).is_err());
+        assert!(Cli::try_parse_from(["zilla-load", "pairs", "--qos", "3"]).is_err());
         assert!(Cli::try_parse_from(["zilla-load", "rate", "--duration=-1"]).is_err());
         let cli = Cli::try_parse_from(["zilla-load", "pairs", "--duration", "0.5", "--pid", "7"]);
         let Ok(Cli { load: Load::Pairs { common, .. } }) = cli else { panic!("{cli:?}") };

@@ -50,7 +50,7 @@ impl Client {
         stream.set_nonblocking(true)?;
         let writer = second.then(|| stream.try_clone()).transpose()?;
         let mut out = Vec::new();
-        wire::connect(&mut out, version, id);
+        wire::connect(&mut out, version, id, false);
         Ok(Self {
             stream: TcpStream::from_std(stream),
             stage: Stage::Connecting,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what talks to a person")]
 
+mod blocking;
 mod churn;
 mod cli;
 mod client;
@@ -9,6 +10,7 @@ mod clock;
 #[cfg(feature = "floor")]
 mod floor;
 mod histogram;
+mod kept;
 mod ledger;
 mod pacer;
 mod plan;
@@ -41,6 +43,9 @@ fn main() -> ExitCode {
     let result = match &load {
         #[cfg(feature = "floor")]
         Load::Floor(floor) => floor::run(floor),
+        Load::Kept { common, sessions } => {
+            kept::run(common, *sessions).and_then(|report| print(report, common))
+        }
         Load::Pairs { common, .. }
         | Load::FanOut { common, .. }
         | Load::FanIn { common, .. }
@@ -70,13 +75,18 @@ fn run(
 ) -> io::Result<()> {
     let plan = Plan::of(load).map_err(io::Error::other)?;
     let (window, rate) = (plan.window, plan.rate);
+    let report = measure(plan, common)?;
+    print(Report { window, rate, ..report }, common)
+}
+
+/// Prints what a load found.
+fn print(report: Report, common: &Common) -> io::Result<()> {
     let version = match common.version {
         Version::V3 => "3.1.1",
         Version::V5 => "5.0",
     };
-    let report = measure(plan, common)?;
     let Common { qos, payload, .. } = *common;
-    let report = Report { qos, version, payload, window, rate, ..report };
+    let report = Report { qos, version, payload, ..report };
     if common.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -165,9 +175,10 @@ fn subscribe(swarm: &mut Swarm, common: &Common) -> io::Result<Option<Subscribin
     let (memory, cpu, began) = (Memory::of(&common.pid), server(common), swarm.clock.nanos());
     swarm.subscribe()?;
     let seconds = (swarm.clock.nanos() - began) as f64 / 1e9;
+    swarm.run_until(swarm.clock.nanos() + nanos_of(common.warm_up))?;
+    // What the broker has still to do for them counts too.
     let spent = server(common).zip(cpu).map(|(after, before)| after.since(&before));
     let mut found = Subscribing::timed(subscriptions as u64, seconds, spent.as_ref());
-    swarm.run_until(swarm.clock.nanos() + nanos_of(common.warm_up))?;
     if !common.pid.is_empty() {
         found.sized(memory, Memory::of(&common.pid));
     }

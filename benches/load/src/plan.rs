@@ -70,6 +70,10 @@ impl Plan {
                 }
                 plan
             }
+            // PUBREL would have to be written by the thread that publishes.
+            Load::Rate { common, .. } if common.qos > 1 => {
+                return Err("a fixed rate has QoS 0 or 1".to_owned());
+            }
             Load::Rate { common, pairs, rate } => {
                 Self { rate: Some(*rate), ..Self::pairs("rate", &common.prefix, *pairs) }
             }
@@ -117,6 +121,7 @@ impl Plan {
                     ..Self::default()
                 }
             }
+            Load::Kept { .. } => return Err("kept sessions have a course of their own".to_owned()),
             #[cfg(feature = "floor")]
             Load::Floor(_) => return Err("the floor is no load on a broker".to_owned()),
         })
@@ -255,5 +260,6 @@ mod tests {
         assert!(plan(&["pairs", "--other-subscriptions", "15", "--other-clients", "4"]).is_err());
         let too_many = ["--subscriptions", "40", "--topics", "10", "--clients", "2"];
         assert!(plan(&[&["subscriptions"][..], &too_many].concat()).is_err());
+        assert!(plan(&["rate", "--qos", "2"]).is_err());
     }
 }

@@ -76,6 +76,65 @@ pub(crate) struct Report {
     pub(crate) anonymous_per_client: Option<f64>,
     /// Where it was measured what a subscription costs.
     pub(crate) subscribing: Option<Subscribing>,
+    /// Where it was measured what a session costs whose client is away.
+    pub(crate) keeping: Option<Keeping>,
+}
+
+/// What sessions cost whose clients are away, and to have them again.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Keeping {
+    pub(crate) sessions: u32,
+    /// Clients a second that connect, subscribe and go.
+    pub(crate) kept_per_second: f64,
+    /// Microseconds of CPU time of the broker for each of them.
+    pub(crate) kept_server_us: Option<f64>,
+    /// Bytes of the broker's memory for each session.
+    pub(crate) resident: Option<f64>,
+    /// Clients that had their session again.
+    pub(crate) present: u32,
+    /// Clients a second that connect, have their session again and go.
+    pub(crate) resumed_per_second: f64,
+    pub(crate) resumed_server_us: Option<f64>,
+}
+
+impl Keeping {
+    fn server_us(&self, cpu: Option<(Cpu, Cpu)>) -> Option<f64> {
+        cpu.map(|(before, after)| after.since(&before).total as f64 / f64::from(self.sessions))
+    }
+
+    /// Having the sessions kept took so long; `cpu` of the broker before and after.
+    pub(crate) fn took(&mut self, seconds: f64, cpu: Option<(Cpu, Cpu)>) {
+        self.kept_per_second = f64::from(self.sessions) / seconds;
+        self.kept_server_us = self.server_us(cpu);
+    }
+
+    /// Sets the memory.
+    pub(crate) fn sized(&mut self, before: Memory, after: Memory) {
+        let grown = after.resident.saturating_sub(before.resident);
+        self.resident = Some(grown as f64 / f64::from(self.sessions));
+    }
+
+    /// Resuming them took so long.
+    pub(crate) fn resumed(&mut self, present: u32, seconds: f64, cpu: Option<(Cpu, Cpu)>) {
+        self.present = present;
+        self.resumed_per_second = f64::from(self.sessions) / seconds;
+        self.resumed_server_us = self.server_us(cpu);
+    }
+}
+
+impl fmt::Display for Keeping {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "kept {} sessions at {:.0}/s", self.sessions, self.kept_per_second)?;
+        let micros = |micros: Option<f64>| {
+            micros.map_or(String::new(), |us| format!(", server {us:.0} us each"))
+        };
+        write!(out, "{}", micros(self.kept_server_us))?;
+        if let Some(resident) = self.resident {
+            write!(out, ", {resident:.0} B resident each")?;
+        }
+        write!(out, "; resumed {} at {:.0}/s", self.present, self.resumed_per_second)?;
+        write!(out, "{}", micros(self.resumed_server_us))
+    }
 }
 
 /// What subscriptions cost.
@@ -175,6 +234,9 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} QoS {} MQTT {}", self.load, self.qos, self.version)?;
+        if let Some(keeping) = &self.keeping {
+            return write!(out, ": {keeping}");
+        }
         if let Some(window) = self.window {
             write!(out, " window {window}")?;
         }
@@ -240,6 +302,11 @@ mod tests {
         assert_eq!((report.received_per_second, report.generator_cores), (1000.0, 0.5));
         assert_eq!((report.server_us, report.anonymous_per_client), (Some(5.0), Some(2048.0)));
         assert_eq!(report.server_us_by_thread, [("w".to_owned(), 2.0)].into());
+        let mut keeping = Keeping { sessions: 100, ..Keeping::default() };
+        keeping.took(0.5, Some((cpu(0), cpu(5000))));
+        keeping.resumed(99, 1.0, None);
+        let line = "kept 100 sessions at 200/s, server 50 us each; resumed 99 at 100/s";
+        assert_eq!(keeping.to_string(), line);
         report.missing = 3;
         let mut subscribing = Subscribing::timed(1000, 0.5, Some(&cpu(10_000)));
         subscribing.sized(

@@ -222,15 +222,25 @@ impl Swarm {
         let subscribers = plan.subscribers.len();
         let result = clients[at].read(buffer, common.version, |client, packet| {
             match packet {
-                Packet::Publish { packet_id, label } if at < subscribers => {
+                Packet::Publish { qos, packet_id, label } if at < subscribers => {
                     ledger.delivered(plan, at, label, now);
-                    if packet_id > 0 {
-                        wire::puback(&mut client.out, packet_id);
+                    match qos {
+                        0 => {}
+                        1 => wire::ack(&mut client.out, wire::PUBACK, packet_id),
+                        _ => wire::ack(&mut client.out, wire::PUBREC, packet_id),
                     }
                 }
-                Packet::PubAck { reason } if at >= subscribers => {
-                    let publisher = u32::try_from(at - subscribers).unwrap_or(u32::MAX);
-                    ledger.acknowledged(publisher, reason);
+                Packet::PubRel { packet_id } if at < subscribers => {
+                    wire::ack(&mut client.out, wire::PUBCOMP, packet_id);
+                }
+                Packet::PubRec { packet_id, reason: 0..0x80 } if at >= subscribers => {
+                    wire::ack(&mut client.out, wire::PUBREL, packet_id);
+                }
+                Packet::PubAck { reason } | Packet::PubRec { reason, .. } if at >= subscribers => {
+                    ledger.acknowledged(publisher(at, subscribers), reason);
+                }
+                Packet::PubComp if at >= subscribers => {
+                    ledger.acknowledged(publisher(at, subscribers), 0);
                 }
                 Packet::ConnAck { reason: 0, receive_maximum } => {
                     *answers += 1;
@@ -259,7 +269,12 @@ impl Swarm {
                 Packet::Disconnect { reason } => {
                     return Err(io::Error::other(format!("disconnected with {reason:#04x}")));
                 }
-                Packet::Publish { .. } | Packet::PubAck { .. } | Packet::Other => {}
+                Packet::Publish { .. }
+                | Packet::PubAck { .. }
+                | Packet::PubRec { .. }
+                | Packet::PubRel { .. }
+                | Packet::PubComp
+                | Packet::Other => {}
             }
             Ok(())
         });
@@ -326,4 +341,9 @@ impl Swarm {
             client.flush().ok();
         }
     }
+}
+
+/// Which of the publishers a client is.
+fn publisher(at: usize, subscribers: usize) -> u32 {
+    u32::try_from(at - subscribers).unwrap_or(u32::MAX)
 }

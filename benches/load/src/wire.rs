@@ -68,8 +68,17 @@ pub(crate) enum Packet {
     PubAck {
         reason: u8,
     },
+    PubRec {
+        packet_id: u16,
+        reason: u8,
+    },
+    PubRel {
+        packet_id: u16,
+    },
+    PubComp,
     /// `packet_id` is 0 at QoS 0; no label where the payload is not one of ours.
     Publish {
+        qos: u8,
         packet_id: u16,
         label: Option<Label>,
     },
@@ -97,6 +106,12 @@ pub(crate) fn read(
         2 => connack(body, version)?,
         3 => publish(first, body, version)?,
         4 => Packet::PubAck { reason: body.get(2).copied().unwrap_or(0) },
+        5 => Packet::PubRec {
+            packet_id: packet_id(body)?,
+            reason: body.get(2).copied().unwrap_or(0),
+        },
+        6 => Packet::PubRel { packet_id: packet_id(body)? },
+        7 => Packet::PubComp,
         9 => suback(body, version)?,
         14 => Packet::Disconnect { reason: body.first().copied().unwrap_or(0) },
         _ => Packet::Other,
@@ -120,6 +135,10 @@ const SHORT: &str = "a packet that ends too early";
 
 fn take<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), &'static str> {
     bytes.split_first_chunk().map(|(first, rest)| (*first, rest)).ok_or(SHORT)
+}
+
+fn packet_id(body: &[u8]) -> Result<u16, &'static str> {
+    Ok(u16::from_be_bytes(take(body)?.0))
 }
 
 /// Splits a block of properties off.
@@ -184,7 +203,7 @@ fn publish(first: u8, body: &[u8], version: Version) -> Result<Packet, &'static 
     if version == Version::V5 {
         rest = properties(rest)?.1;
     }
-    Ok(Packet::Publish { packet_id, label: Label::read(rest) })
+    Ok(Packet::Publish { qos: first >> 1 & 3, packet_id, label: Label::read(rest) })
 }
 
 /// Starts a packet with a body of so many bytes.
@@ -206,16 +225,19 @@ fn string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// CONNECT with a clean session and without keep alive.
-pub(crate) fn connect(out: &mut Vec<u8>, version: Version, client_id: &str) {
-    let (level, extra) = match version {
-        Version::V3 => (4, 0),
-        Version::V5 => (5, 1),
+/// CONNECT without keep alive: with a clean session, or with one that stays for an hour where
+/// `keeps` (in 3.1.1: for as long as the broker likes).
+pub(crate) fn connect(out: &mut Vec<u8>, version: Version, client_id: &str, keeps: bool) {
+    let (level, properties) = match (version, keeps) {
+        (Version::V3, _) => (4, &b""[..]),
+        (Version::V5, false) => (5, &b"\0"[..]),
+        // The Session Expiry Interval.
+        (Version::V5, true) => (5, &b"\x05\x11\0\0\x0e\x10"[..]),
     };
-    begin(out, 0x10, 12 + extra + client_id.len());
+    begin(out, 0x10, 12 + properties.len() + client_id.len());
     string(out, "MQTT");
-    out.extend_from_slice(&[level, 0x02, 0, 0]);
-    out.extend(std::iter::repeat_n(0, extra));
+    out.extend_from_slice(&[level, if keeps { 0 } else { 0x02 }, 0, 0]);
+    out.extend_from_slice(properties);
     string(out, client_id);
 }
 
@@ -242,9 +264,15 @@ pub(crate) fn unsubscribe(out: &mut Vec<u8>, version: Version, id: u16, filters:
     filters.iter().for_each(|filter| string(out, filter));
 }
 
-/// PUBACK with success.
-pub(crate) fn puback(out: &mut Vec<u8>, packet_id: u16) {
-    out.extend_from_slice(&[0x40, 2]);
+/// First bytes of the packets that only name another one.
+pub(crate) const PUBACK: u8 = 0x40;
+pub(crate) const PUBREC: u8 = 0x50;
+pub(crate) const PUBREL: u8 = 0x62;
+pub(crate) const PUBCOMP: u8 = 0x70;
+
+/// One of these, with success.
+pub(crate) fn ack(out: &mut Vec<u8>, first: u8, packet_id: u16) {
+    out.extend_from_slice(&[first, 2]);
     out.extend_from_slice(&packet_id.to_be_bytes());
 }
 
@@ -302,13 +330,13 @@ mod tests {
     #[test]
     fn a_frame_is_read_as_it_was_written_and_only_when_it_is_whole() {
         for version in [Version::V3, Version::V5] {
-            for (qos, packet_id) in [(0, 0), (1, 1)] {
+            for (qos, packet_id) in [(0, 0), (1, 1), (2, 1)] {
                 let frame = Frame::new(version, "a/b", 7, qos, 200);
                 let mut bytes = Vec::new();
                 frame.write(&mut bytes, u64::from(u16::MAX), 99);
                 let run = std::process::id();
                 let label = Label { run, channel: 7, number: u64::from(u16::MAX), stamp: 99 };
-                let expected = Packet::Publish { packet_id, label: Some(label) };
+                let expected = Packet::Publish { qos, packet_id, label: Some(label) };
                 assert_eq!(read(&bytes, version), Ok(Some((expected, bytes.len()))));
                 for end in 0..bytes.len() {
                     assert_eq!(read(&bytes[..end], version), Ok(None));
@@ -320,11 +348,14 @@ mod tests {
     #[test]
     fn packets_are_those_of_the_specification() {
         let mut out = Vec::new();
-        connect(&mut out, Version::V3, "c");
+        connect(&mut out, Version::V3, "c", false);
         assert_eq!(out, b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01c");
         out.clear();
-        connect(&mut out, Version::V5, "c");
+        connect(&mut out, Version::V5, "c", false);
         assert_eq!(out, b"\x10\x0e\0\x04MQTT\x05\x02\0\0\0\0\x01c");
+        out.clear();
+        connect(&mut out, Version::V5, "c", true);
+        assert_eq!(out, b"\x10\x13\0\x04MQTT\x05\0\0\0\x05\x11\0\0\x0e\x10\0\x01c");
         out.clear();
         subscribe(&mut out, Version::V5, 2, &["a".to_owned(), "b/#".to_owned()], 1);
         assert_eq!(out, b"\x82\x0d\0\x02\0\0\x01a\x01\0\x03b/#\x01");
@@ -332,7 +363,7 @@ mod tests {
         unsubscribe(&mut out, Version::V3, 3, &["b/#".to_owned()]);
         assert_eq!(out, b"\xa2\x07\0\x03\0\x03b/#");
         out.clear();
-        puback(&mut out, 258);
+        ack(&mut out, PUBACK, 258);
         assert_eq!(out, b"\x40\x02\x01\x02");
     }
 
@@ -356,6 +387,11 @@ mod tests {
             read_one(b"\x40\x03\0\x01\x97", Version::V5),
             Ok(Packet::PubAck { reason: 0x97 })
         );
+        let received = Packet::PubRec { packet_id: 1, reason: 0x97 };
+        assert_eq!(read_one(b"\x50\x03\0\x01\x97", Version::V5), Ok(received));
+        let released = Packet::PubRel { packet_id: 258 };
+        assert_eq!(read_one(b"\x62\x02\x01\x02", Version::V3), Ok(released));
+        assert_eq!(read_one(b"\x70\x02\0\x01", Version::V3), Ok(Packet::PubComp));
         assert_eq!(read_one(&DISCONNECT, Version::V5), Ok(Packet::Disconnect { reason: 0 }));
     }
 

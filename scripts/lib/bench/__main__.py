@@ -92,6 +92,7 @@ class Bench:
             "loads": collections.defaultdict(lambda: collections.defaultdict(list)),
             "floors": collections.defaultdict(list),
             "subscriptions": collections.defaultdict(lambda: collections.defaultdict(list)),
+            "kept": collections.defaultdict(list),
             "sweep": collections.defaultdict(lambda: collections.defaultdict(list)),
         }
 
@@ -129,6 +130,7 @@ class Bench:
             for server in self.servers:
                 self.stop(server)
             self.subscriptions(number)
+            self.kept(number)
 
     def warm_kafka(self):
         """Kafka's own compiler has the first seconds, which are not measured."""
@@ -173,6 +175,16 @@ class Bench:
                 say(f"    {server.name:15} {costs['per_second']:9,.0f} subscriptions/s {costs['server_us']:6.2f} µs"
                     f" {costs['resident']:5.0f} B each {run['received_per_second']:9,.0f} msg/s"
                     f" {run['server_us']:7.2f} µs/msg")
+
+    def kept(self, number):
+        """Sessions whose clients are away, on a fresh server, once."""
+        if self.options.quick or number > 0 or self.options.only not in loads.KEPT.name:
+            return
+        say(f"  {loads.KEPT.name}")
+        for server in self.servers:
+            self.start(server)
+            self.results["kept"][server.name].append(self.generator.put(loads.KEPT, server)["keeping"])
+            self.stop(server)
 
     def floor(self, rate, number):
         """The floor of a rate, once a round, beside the first load that has it."""

@@ -28,6 +28,7 @@ def load(name, *arguments, ratio=None, rate=None):
 THROUGHPUT = (
     load("QoS 0, 50 pairs, window 50", "pairs", "--window", "50", ratio=0.7, rate=100_000),
     load("QoS 1, 50 pairs, window 20", "pairs", "--window", "20", "--qos", "1", ratio=0.6, rate=40_000),
+    load("QoS 2, 50 pairs, window 20", "pairs", "--window", "20", "--qos", "2"),
     load("QoS 0, 50 pairs, window 1", "pairs"),
     load("QoS 1, 50 pairs, window 1", "pairs", "--qos", "1"),
     load("QoS 0, 1 pair, window 1", "pairs", "--pairs", "1"),
@@ -40,7 +41,7 @@ THROUGHPUT = (
     load("1 publisher round 10,000 topics, 100,000 subscriptions", "subscriptions", "--window", "50"),
 )
 # The same load without and with many subscriptions of others.
-ONE, MANY = THROUGHPUT[0].name, THROUGHPUT[9].name
+ONE, MANY = THROUGHPUT[0].name, THROUGHPUT[10].name
 
 LATENCY = (
     # The rate stands third.
@@ -67,6 +68,9 @@ SUBSCRIPTIONS = (
     load("the same, while 10,000 filters with `+` come and go a second", *MILLION, "--clients", "1000",
          "--topics", "1000000", "--wildcards", "--round", "16000", "--churn", "10000"),
 )
+
+# Sessions whose clients are away, with a subscription each.
+KEPT = load("kept sessions", "kept", "--sessions", "100000", "--version", "5.0", "--qos", "1")
 
 # Messages a second of the plot: up to more than any of them takes.
 SWEEP = (1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000)

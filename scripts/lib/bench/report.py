@@ -148,6 +148,13 @@ def others_table(results, one, many, clients):
             [run["reload_us"] / 1000 for run in reloads], "{:.1f} ms", "< 50 ms", lambda millis: millis < 50)
         add(f"of {clients:,} clients dropped by it", server, of(reloads, "dropped"), "{:.0f}", "0",
             lambda count: count == 0)
+    for server, runs in results["kept"].items():
+        sessions = f"of {runs[0]['sessions']:,} kept sessions"
+        add(f"{sessions}: memory each", server, of(runs, "resident"), "{:,.0f} B")
+        add(f"{sessions}: made", server, of(runs, "kept_per_second"), "{:,.0f}/s")
+        add(f"{sessions}: resumed", server, of(runs, "resumed_per_second"), "{:,.0f}/s")
+        add(f"{sessions}: found again", server, of(runs, "present"), "{:,.0f}", f"{runs[0]['sessions']:,}",
+            lambda present: present == runs[0]["sessions"])
     for server in results["loads"].get(many, {}):
         alone = results["loads"].get(one, {}).get(server)
         if alone:
