@@ -40,7 +40,7 @@ pub fn check_topic(topic: &str) -> Result<(), TopicError> {
     Err(if topic.contains('\0') { TopicError::Null } else { TopicError::Wildcard })
 }
 
-/// Checks a topic filter's syntax. `$share/…` is not interpreted here.
+/// Checks a topic filter's syntax. `$share/…` is not interpreted here: [`share`] does that.
 ///
 /// # Errors
 /// The rule that the filter breaks.
@@ -61,6 +61,31 @@ pub fn check_filter(filter: &str) -> Result<(), FilterError> {
         }
     }
     Ok(())
+}
+
+/// What the filters of shared subscriptions begin with.
+const SHARE: &str = "$share/";
+
+/// Whether a filter asks for a shared subscription, valid or not (section 4.8.2). 3.1.1 does not
+/// know them; what it says of topics that begin with `$` leaves them to the server.
+#[must_use]
+pub fn is_share(filter: &str) -> bool {
+    filter.starts_with(SHARE)
+}
+
+/// The ShareName and the topic filter of a shared subscription, `$share/name/filter`
+/// [MQTT-4.8.2-1], [MQTT-4.8.2-2]. `None`: not a shared subscription, or not a valid one.
+#[must_use]
+pub fn share(filter: &str) -> Option<(&str, &str)> {
+    let (name, filter) = filter.strip_prefix(SHARE)?.split_once('/')?;
+    let valid = !name.is_empty() && !name.contains(['+', '#']) && !filter.is_empty();
+    valid.then_some((name, filter))
+}
+
+/// The topic filter that a subscription is about: that of a shared one without its ShareName.
+#[must_use]
+pub fn plain(filter: &str) -> &str {
+    share(filter).map_or(filter, |(_, plain)| plain)
 }
 
 /// The levels of a topic name or filter; empty levels are levels.
@@ -117,6 +142,27 @@ mod tests {
             ("a//b", "a//b", true),
         ] {
             assert_eq!(filter_matches(filter, topic), expected, "{filter} against {topic}");
+        }
+    }
+
+    // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+    #[test]
+    fn a_shared_subscription_has_a_name_and_a_filter() {
+        for (filter, expected) in [
+            ("$share/g/f", Some(("g", "f"))),
+            ("$share/g//f", Some(("g", "/f"))),
+            ("$share/g/#", Some(("g", "#"))),
+            ("$share/g/$share/h/f", Some(("g", "$share/h/f"))),
+            ("$share/g/", None),
+            ("$share/g", None),
+            ("$share//f", None),
+            ("$share/a+/f", None),
+            ("$share/#/f", None),
+            ("share/g/f", None),
+            ("$SHARE/g/f", None),
+        ] {
+            assert_eq!(share(filter), expected, "{filter}");
+            assert_eq!(plain(filter), expected.map_or(filter, |(_, plain)| plain), "{filter}");
         }
     }
 

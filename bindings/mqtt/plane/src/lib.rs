@@ -14,7 +14,10 @@ mod reason;
 mod session;
 
 pub use delivery::{Delivery, Messages, Position, SubscriptionIds};
-pub use filter::{FilterError, TopicError, check_filter, check_topic, filter_matches, levels};
+pub use filter::{
+    FilterError, TopicError, check_filter, check_topic, filter_matches, is_share, levels, plain,
+    share,
+};
 pub use frames::{Frame, FrameKind, Frames};
 pub use publish::{
     PayloadFormat, Publish, PublishProperties, Qos, RetainHandling, Subscription, UserProperties,

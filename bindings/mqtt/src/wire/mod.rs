@@ -42,9 +42,10 @@ pub use encode::{
     publish_len, set_packet_id, set_publish_flags,
 };
 pub use header::{Header, MAX_REMAINING_LEN, PacketType, header};
+pub use mqtt_plane::share;
 pub use publish::{PublishPacket, SubscriptionIdIter, SubscriptionIdView};
 pub use suback::{Suback, Unsuback};
-pub use subscribe::{FilterIter, Subscribe, SubscriptionIter, Unsubscribe, share};
+pub use subscribe::{FilterIter, Subscribe, SubscriptionIter, Unsubscribe};
 pub use user::User;
 
 use cursor::Cursor;

@@ -1,6 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 sections 3.8 and 3.10).
 
-use mqtt_plane::{Qos, ReasonCode, RetainHandling, Subscription, Version, check_filter};
+use mqtt_plane::{
+    Qos, ReasonCode, RetainHandling, Subscription, Version, check_filter, is_share, share,
+};
 
 use super::cursor::Cursor;
 use super::property::{Properties, Property, Set};
@@ -98,21 +100,9 @@ impl<'a> Iterator for FilterIter<'a> {
     }
 }
 
-/// The ShareName and the topic filter of a shared subscription, `$share/name/filter`
-/// [MQTT-4.8.2-1], [MQTT-4.8.2-2]. `None`: not a shared subscription, or not a valid one. 3.1.1
-/// has none: there it is a topic filter like others.
-#[must_use]
-pub fn share(filter: &str) -> Option<(&str, &str)> {
-    let (name, filter) = filter.strip_prefix(SHARE)?.split_once('/')?;
-    let valid = !name.is_empty() && !name.contains(['+', '#']) && !filter.is_empty();
-    valid.then_some((name, filter))
-}
-
-const SHARE: &str = "$share/";
-
 /// Checks a filter's syntax (section 4.7).
 fn check(version: Version, filter: &str) -> Result<(), ReasonCode> {
-    let inner = match (version, filter.starts_with(SHARE)) {
+    let inner = match (version, is_share(filter)) {
         (Version::V5, true) => share(filter).ok_or(ReasonCode::TOPIC_FILTER_INVALID)?.1,
         _ => filter,
     };
@@ -197,7 +187,7 @@ fn read_subscription<'a>(
         (None, Version::V311) => return Err(Malformed::packet("subscription with QoS 3")),
     };
     let no_local = options & 0b100 != 0;
-    if no_local && filter.starts_with(SHARE) {
+    if no_local && is_share(filter) {
         // [MQTT-3.8.3-4]
         return Err(Malformed::protocol("No Local on a shared subscription"));
     }

@@ -188,23 +188,3 @@ fn reserved_flags_of_subscribe_and_unsubscribe_are_malformed() {
         assert_eq!(refusal.reason, ReasonCode::MALFORMED_PACKET, "{first:02x}");
     }
 }
-
-/// [MQTT-4.8.2-1], [MQTT-4.8.2-2]
-#[test]
-fn a_shared_subscription_has_a_name_and_a_filter() {
-    for (filter, expected) in [
-        ("$share/g/f", Some(("g", "f"))),
-        ("$share/g//f", Some(("g", "/f"))),
-        ("$share/g/#", Some(("g", "#"))),
-        ("$share/g/$share/h/f", Some(("g", "$share/h/f"))),
-        ("$share/g/", None),
-        ("$share/g", None),
-        ("$share//f", None),
-        ("$share/a+/f", None),
-        ("$share/#/f", None),
-        ("share/g/f", None),
-        ("$SHARE/g/f", None),
-    ] {
-        assert_eq!(share(filter), expected, "{filter}");
-    }
-}
