@@ -82,6 +82,11 @@ impl Mailbox {
         }
     }
 
+    /// Takes all posts that are there.
+    pub(crate) fn take(&self) -> VecDeque<Post> {
+        std::mem::take(&mut *self.posts.lock())
+    }
+
     /// Waits for posts and takes all that are there.
     pub(crate) async fn receive(&self, into: &mut VecDeque<Post>) {
         loop {

@@ -66,6 +66,16 @@ impl WorkerCx {
         Self::new(0, vec![Arc::new(Mailbox::new())], Arc::new(Loads::new(1)), Arc::default())
     }
 
+    /// So many workers without a runtime behind them, for tests of one binding.
+    #[must_use]
+    pub fn detached_beside_each_other(count: usize) -> Vec<Self> {
+        let mailboxes: Vec<_> = (0..count).map(|_| Arc::new(Mailbox::new())).collect();
+        let loads = Arc::new(Loads::new(count));
+        let worker =
+            |index| Self::new(index, mailboxes.clone(), Arc::clone(&loads), Arc::default());
+        (0..count).map(worker).collect()
+    }
+
     /// Which worker this is, from 0.
     #[must_use]
     pub fn index(&self) -> usize {
@@ -170,6 +180,18 @@ impl WorkerCx {
                 self.raised(key);
             }
         }
+    }
+
+    /// What was posted to instances of nodes on a detached worker, without waiting. For tests of
+    /// one binding.
+    #[must_use]
+    pub fn take_posted(&self) -> Vec<Box<dyn Any + Send>> {
+        let posts = self.0.mailboxes[self.0.index].take().into_iter();
+        let payload = |post| match post {
+            Post::Node(_, payload) => Some(payload),
+            _ => None,
+        };
+        posts.filter_map(payload).collect()
     }
 
     /// Counts a generation, as a reload does. For tests of one binding.
