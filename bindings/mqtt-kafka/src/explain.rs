@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use engine::spi::{Action, Fact, Trace, Verdict};
 use kafka_plane::Draft;
 use mqtt_plane::asked::{Asked, AskedFor, publish_denied, subscription_denied};
-use mqtt_plane::{Publish, Qos, ReasonCode};
+use mqtt_plane::{Publish, Qos, ReasonCode, share};
 use serde_json::{Map, Value};
 
 use crate::config::MqttKafkaDefinition;
@@ -106,8 +106,8 @@ fn subscribe(definition: &MqttKafkaDefinition, filter: &str, qos: Qos, trace: &m
         Ok(granted) => granted,
         Err(reason) => {
             let detail = match reason {
-                ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED => {
-                    "shared subscriptions are not supported".to_owned()
+                ReasonCode::TOPIC_FILTER_INVALID => {
+                    format!("`{filter}` is no filter of a shared subscription")
                 }
                 _ => format!("no route serves subscriptions to `{filter}`"),
             };
@@ -124,7 +124,10 @@ fn subscribe(definition: &MqttKafkaDefinition, filter: &str, qos: Qos, trace: &m
     exits.dedup();
     trace.fact("qos", Fact::Number(granted as u64));
     trace.fact("kafka-topics", Fact::List(topics));
-    let retained = exits.iter().map(|_| mapping.retained.to_string()).collect();
+    // None is sent to a shared subscription (MQTT 5.0 section 4.8.2).
+    let sends_retained = share(filter).is_none();
+    let retained =
+        exits.iter().filter(|_| sends_retained).map(|_| mapping.retained.to_string()).collect();
     trace.fact("retained-topics", Fact::List(retained));
 }
 

@@ -184,7 +184,8 @@ impl Member {
             partition,
             "the client was too slow: the log no longer holds what it had not read"
         );
-        if is_reliable {
+        // A group goes on for its members.
+        if is_reliable && !self.is_group {
             let closed =
                 mqtt_plane::Closed { reason: ReasonCode::QUOTA_EXCEEDED, detail: FALLEN_OUT };
             self.state.borrow_mut().closed.get_or_insert(closed);

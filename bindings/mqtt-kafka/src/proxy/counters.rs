@@ -40,6 +40,12 @@ counters! {
     resumes_incomplete,
     /// Subscriptions held.
     subscriptions,
+    /// Groups of shared subscriptions.
+    shared_groups,
+    /// Messages that groups handed to their members.
+    shared_handed_out,
+    /// Messages that came back to a group from a member that left, for another one.
+    shared_redelivered,
     /// Publishes handed to Kafka.
     publishes_appended,
     /// Publishes refused at once: no route, QoS, a topic that cannot be appended to.

@@ -179,7 +179,10 @@ impl Hub {
             };
             if is_concerned {
                 self.counters.sessions_fallen_out.increment();
-                member.end(ReasonCode::QUOTA_EXCEEDED, FALLEN_OUT);
+                // A group goes on for its members.
+                if !member.is_group {
+                    member.end(ReasonCode::QUOTA_EXCEEDED, FALLEN_OUT);
+                }
             }
         }
     }

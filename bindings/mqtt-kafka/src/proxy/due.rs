@@ -27,7 +27,8 @@ impl Hub {
                 self.counters.sessions_kept.increment();
                 self.arm();
             }
-            Err(_) => {
+            Err(kept) => {
+                self.end_seats(&kept);
                 self.counters.sessions_not_kept.increment();
                 tracing::warn!(
                     event = "mqtt_kafka.session.not_kept",
@@ -46,7 +47,7 @@ impl Hub {
         self.counters.sessions_kept.decrement();
         if kept.expires.is_some_and(|expires| expires <= self.cx.clock().now()) {
             // Its timer is about to end.
-            self.expire(client_id);
+            self.expire(client_id, &kept);
             return None;
         }
         Some(kept)
@@ -54,13 +55,15 @@ impl Hub {
 
     /// Ends the session that is kept of a client [MQTT-3.1.2-4].
     pub(super) fn discard_kept(self: &Rc<Self>, client_id: &str) {
-        if self.take_kept(client_id).is_some() {
+        if let Some(kept) = self.take_kept(client_id) {
+            self.end_seats(&kept);
             self.counters.sessions_discarded.increment();
         }
     }
 
     /// [MQTT-4.1.0-2]
-    fn expire(self: &Rc<Self>, client_id: &str) {
+    fn expire(self: &Rc<Self>, client_id: &str, kept: &Kept) {
+        self.end_seats(kept);
         self.counters.sessions_expired.increment();
         tracing::debug!(
             event = "mqtt_kafka.session.expired",
@@ -95,10 +98,10 @@ impl Hub {
 
     fn end_expired(self: &Rc<Self>, until: Instant) {
         let worker = self.cx.index();
-        while let Some((client_id, _)) = self.shared.kept.take_expired(worker, until) {
+        while let Some((client_id, kept)) = self.shared.kept.take_expired(worker, until) {
             let client_id: Arc<str> = client_id;
             self.counters.sessions_kept.decrement();
-            self.expire(&client_id);
+            self.expire(&client_id, &kept);
         }
     }
 }

@@ -40,10 +40,7 @@ impl Member {
             if !state.send_pending(&self.hub, &mut appetite, out) {
                 break;
             }
-            let drained = out.len();
-            let expired = state.ring.drain(&mut appetite, out, &self.hub.spares);
-            state.note_retained(&out[drained..]);
-            self.hub.counters.deliveries_expired.add(expired);
+            state.drain(&self.hub, &mut appetite, out);
             let is_idle = state.replays.is_empty() && state.behind.is_empty();
             if appetite.bytes == 0 || !state.ring.is_empty() || is_idle {
                 break;

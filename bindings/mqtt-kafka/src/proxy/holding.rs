@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use kafka_plane::{Ends, Fault};
-use mqtt_plane::{Qos, ReasonCode, RetainHandling, filter_matches};
+use mqtt_plane::{Qos, ReasonCode, RetainHandling, filter_matches, is_share};
 
 use super::catch_up::Behind;
 use super::member::{Held, Member, State, Target};
@@ -19,11 +19,17 @@ impl Member {
     /// Puts a subscription in force, or replaces it [MQTT-3.8.4-3], and says with which QoS
     /// [MQTT-3.8.4-7], or why not.
     pub(super) fn hold(&self, wanted: &Wanted, group: &Group) -> ReasonCode {
-        let reason = match self.starts(wanted, group) {
-            Ok((qos, starts)) => self.hold_at(wanted, qos, &starts, group),
-            Err(reason) => Err(reason),
+        let reason = if is_share(&wanted.filter) {
+            self.hold_share(wanted)
+        } else {
+            let starts = self.starts(wanted, group);
+            starts.and_then(|(qos, starts)| self.hold_at(wanted, qos, &starts, group))
         };
         reason.unwrap_or_else(|reason| {
+            if self.is_group {
+                // Its members are told, and counted.
+                return reason;
+            }
             self.hub.counters.subscriptions_refused.increment();
             tracing::info!(
                 event = "mqtt_kafka.subscription.refused",
@@ -76,7 +82,7 @@ impl Member {
     ) -> Result<ReasonCode, ReasonCode> {
         let mut state = self.state.borrow_mut();
         let old = state.held.remove(&wanted.filter);
-        if old.is_none() && state.held.len() >= self.most_subscriptions as usize {
+        if old.is_none() && state.count() >= self.most_subscriptions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
@@ -109,7 +115,7 @@ impl Member {
             }
         }
         if old.is_none() {
-            self.hub.counters.subscriptions.increment();
+            self.count_subscription(1);
         }
         let is_new = old.is_none();
         let (targets, leaving, mut joining) =
@@ -143,13 +149,16 @@ impl Member {
     /// alone are dropped [MQTT-3.10.4-2]. Those that were sent are the connection's to complete
     /// [MQTT-3.10.4-3].
     pub(super) fn give_up(&self, filter: &str) -> ReasonCode {
+        if is_share(filter) {
+            return self.give_up_share(filter);
+        }
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let Some(held) = state.held.remove(filter) else {
             return ReasonCode::NO_SUBSCRIPTION_EXISTED;
         };
         held.remove(filter, self.key);
-        self.hub.counters.subscriptions.decrement();
+        self.count_subscription(-1);
         if let Some(lasting) = &mut state.lasting {
             held.all_targets().for_each(|target| lasting.leave(&target.reader));
         }

@@ -18,6 +18,7 @@ use super::member::Member;
 use super::publish::Destinations;
 use super::reader::Reader;
 use super::ring::Spares;
+use super::share::Desk;
 use super::shared::Shared;
 use super::upstream::Upstream;
 use crate::state::Mapping;
@@ -50,6 +51,7 @@ pub(crate) struct Hub {
     dirty: RefCell<Vec<Rc<Member>>>,
     /// The timer of sessions that expire, while there are any.
     pub(super) alarm: RefCell<Option<Alarm>>,
+    pub(super) desk: Desk,
 }
 
 impl Hub {
@@ -61,6 +63,7 @@ impl Hub {
         exits: Vec<(NodeName, Link<Kafka>)>,
         shared: Arc<Shared>,
     ) -> Rc<Self> {
+        let desk = Desk::new(&shared);
         let hub = Self {
             name: name.clone(),
             cx: cx.clone(),
@@ -80,6 +83,7 @@ impl Hub {
             members: RefCell::default(),
             dirty: RefCell::default(),
             alarm: RefCell::default(),
+            desk,
             mapping: RefCell::new(mapping),
         };
         let retained = Arc::clone(&hub.mapping.borrow().retained);
@@ -89,6 +93,7 @@ impl Hub {
         let hub = Rc::new(hub);
         // An instance before this one may have had sessions to end.
         hub.arm();
+        hub.announce_desk();
         hub
     }
 
@@ -199,6 +204,23 @@ impl Hub {
         member
     }
 
+    /// A session of a group of shared subscriptions.
+    pub(super) fn enter_group(self: &Rc<Self>, name: &str) -> Rc<Member> {
+        let mut members = self.members.borrow_mut();
+        let vacant = members.vacant_entry();
+        let member = Member::of_group(self, vacant.key(), name);
+        vacant.insert(Rc::clone(&member));
+        self.counters.shared_groups.increment();
+        member
+    }
+
+    pub(super) fn leave_group(&self, member: &Member) {
+        member.leave();
+        if self.members.borrow_mut().try_remove(member.key).is_some() {
+            self.counters.shared_groups.decrement();
+        }
+    }
+
     pub(super) fn leave(&self, member: &Member) {
         member.leave();
         if self.members.borrow_mut().try_remove(member.key).is_some() {
@@ -218,8 +240,9 @@ impl Hub {
         self.members.borrow().iter().map(|(_, member)| Rc::clone(member)).collect()
     }
 
+    /// How many sessions clients have.
     pub(super) fn len(&self) -> usize {
-        self.members.borrow().len()
+        self.members.borrow().len() - self.desk.groups()
     }
 
     /// Notes that a session has something new; [`Hub::wake_dirty`] wakes it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mqtt_plane::{Delivery, Keep, OpenDelivery, Position, Qos, filter_matches};
 
+use super::hub::Hub;
 use super::kept::{
     Kept, KeptDelivery, KeptLog, KeptPlace, KeptRecord, KeptReplay, KeptRetained, KeptSubscription,
     KeptTarget, Retained,
@@ -12,10 +13,11 @@ use super::kept::{
 use super::lasting::{Record, Source};
 use super::member::{Held, Member, State, partition_in};
 use super::reader::Reader;
+use super::share::{Lies, is_shared};
 use super::upstream::Upstream;
 
 impl Upstream {
-    fn place(&self, topic: &str) -> KeptPlace {
+    pub(super) fn place(&self, topic: &str) -> KeptPlace {
         KeptPlace { exit: self.name.clone(), cluster: self.exit().cluster(), topic: topic.into() }
     }
 }
@@ -30,8 +32,12 @@ impl Member {
             seconds => now.checked_add(Duration::from_secs(seconds.into())),
         };
         let state = self.state.borrow();
-        let mut keeping =
-            Keeping { state: &state, kept: Kept::new(now, expires), sources: Vec::new() };
+        let mut keeping = Keeping {
+            hub: &self.hub,
+            state: &state,
+            kept: Kept::new(now, expires),
+            sources: Vec::new(),
+        };
         for (filter, held) in state.held.iter() {
             keeping.subscription(filter, held);
         }
@@ -48,9 +54,10 @@ impl Member {
         for delivery in &keep.unfinished.deliveries {
             keeping.delivery(delivery);
         }
-        keeping.kept.received = keep.unfinished.received;
+        let mut kept = keeping.kept;
+        kept.received = keep.unfinished.received;
         let (replays, millis) = (state.replays.iter(), clock.unix_millis());
-        keeping.kept.replays = replays
+        kept.replays = replays
             .map(|replay| KeptReplay {
                 filter: replay.filter().into(),
                 exit: replay.upstream.name.clone(),
@@ -59,12 +66,15 @@ impl Member {
                 before: replay.before.unwrap_or(millis),
             })
             .collect();
-        keeping.kept
+        drop(state);
+        kept.seats = self.keep_seats();
+        kept
     }
 }
 
 /// What is kept of a session, so far.
 struct Keeping<'a> {
+    hub: &'a Rc<Hub>,
     state: &'a State,
     kept: Kept,
     /// The logs in the order of [`Kept::logs`].
@@ -174,9 +184,33 @@ impl Keeping<'_> {
 
     fn delivery(&mut self, open: &OpenDelivery) {
         let OpenDelivery { packet_id, position, qos, retain, is_received } = *open;
-        let record = if is_received { KeptRecord::None } else { self.record(position) };
-        let delivery = KeptDelivery { packet_id, record, qos, retain, is_received };
+        let mut ids = None;
+        let record = if is_shared(position) {
+            if qos == Qos::AtLeastOnce {
+                // It goes to another member of the group, or to this one anew.
+                return;
+            }
+            // [MQTT-4.8.2-4]
+            let own = self.state.inbox.as_ref().and_then(|inbox| inbox.own(open));
+            ids = Some(own.and_then(|(_, id)| id).into_iter().collect());
+            own.map_or(KeptRecord::None, |(at, _)| self.lying(at))
+        } else {
+            self.record(position)
+        };
+        let record = if is_received { KeptRecord::None } else { record };
+        let delivery = KeptDelivery { packet_id, record, qos, retain, is_received, ids };
         self.kept.deliveries.push(delivery);
+    }
+
+    /// The record of a message that a group had read.
+    fn lying(&mut self, at: &Lies) -> KeptRecord {
+        let place = at.place.as_deref();
+        let source = place.and_then(|place| self.hub.source(place));
+        source.map_or(KeptRecord::None, |source| KeptRecord::Log {
+            log: self.log(source),
+            partition: at.partition,
+            offset: at.offset,
+        })
     }
 
     fn record(&mut self, position: Position) -> KeptRecord {

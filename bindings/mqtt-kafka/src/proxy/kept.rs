@@ -11,6 +11,7 @@ use engine::config::NodeName;
 use engine::shared::Lock;
 use mqtt_plane::Qos;
 
+use super::share::KeptSeat;
 use crate::state::Options;
 
 /// Sessions that a binding keeps at most.
@@ -24,6 +25,8 @@ const BYTES: usize = 256 << 20;
 pub(super) struct Kept {
     pub(super) subscriptions: Vec<KeptSubscription>,
     pub(super) logs: Vec<KeptLog>,
+    /// Its shared subscriptions.
+    pub(super) seats: Vec<KeptSeat>,
     /// What was sent and is not complete, in order.
     pub(super) deliveries: Vec<KeptDelivery>,
     /// Identifiers of QoS 2 publishes that were taken and are not released.
@@ -105,6 +108,8 @@ pub(super) struct KeptDelivery {
     pub(super) qos: Qos,
     pub(super) retain: bool,
     pub(super) is_received: bool,
+    /// The subscription identifiers; `None`: those of the subscriptions that match it.
+    pub(super) ids: Option<Box<[u32]>>,
 }
 
 /// A retained message that was about to be sent.
@@ -131,6 +136,7 @@ impl Kept {
         Self {
             subscriptions: Vec::new(),
             logs: Vec::new(),
+            seats: Vec::new(),
             deliveries: Vec::new(),
             received: Vec::new(),
             queued: Vec::new(),
@@ -162,6 +168,7 @@ impl Kept {
             + subscriptions
             + logs
             + replays
+            + self.seats.iter().map(|s| size_of_val(s) + s.filter.len()).sum::<usize>()
             + self.deliveries.len() * size_of::<KeptDelivery>()
             + self.queued.len() * size_of::<KeptRetained>()
             + self.received.len() * size_of::<u16>()

@@ -15,6 +15,7 @@ use super::reader::Reader;
 use super::retained::Replay;
 use super::ring::Ring;
 use super::run::Run;
+use super::share::Inbox;
 use super::subscribe::Requests;
 use crate::state::{FilterMap, Grant, Interest, Options, Seldom};
 
@@ -30,6 +31,8 @@ pub(super) struct Member {
     pub(super) state: RefCell<State>,
     pub(super) requests: RefCell<Requests>,
     pub(super) is_dirty: Cell<bool>,
+    /// Whether it is a group of shared subscriptions, without a client.
+    pub(super) is_group: bool,
     /// Publishes that wait for Kafka's answer.
     pub(super) unanswered: Cell<usize>,
     /// Whether the last publish was one to be acknowledged.
@@ -54,6 +57,8 @@ pub(super) struct State {
     /// Logs that it reads by itself.
     pub(super) behind: Vec<Behind>,
     pub(super) replays: Vec<Replay>,
+    /// Boxed, since few sessions have shared subscriptions.
+    pub(super) inbox: Option<Box<Inbox>>,
     /// Boxed, since most sessions end with their connection.
     pub(super) lasting: Option<Box<Lasting>>,
     pub(super) closed: Option<Closed>,
@@ -92,15 +97,32 @@ impl Member {
     pub(super) fn new(hub: &Rc<Hub>, key: usize, begin: &SessionBegin<'_>) -> Rc<Self> {
         // It may outlive its connection.
         let lasting = (begin.session_expiry > 0).then(Box::default);
+        Self::with(hub, key, Rc::clone(begin.client_id), begin.most_subscriptions, lasting, false)
+    }
+
+    /// The session of a group, which has no client.
+    pub(super) fn of_group(hub: &Rc<Hub>, key: usize, name: &str) -> Rc<Self> {
+        Self::with(hub, key, name.into(), 1, None, true)
+    }
+
+    fn with(
+        hub: &Rc<Hub>,
+        key: usize,
+        client_id: Rc<str>,
+        most_subscriptions: u32,
+        lasting: Option<Box<Lasting>>,
+        is_group: bool,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             key,
-            client_id: Rc::clone(begin.client_id),
-            most_subscriptions: begin.most_subscriptions,
+            client_id,
+            most_subscriptions,
             hub: Rc::clone(hub),
             qos_max: hub.qos_max(),
             state: RefCell::new(State { lasting, ..State::default() }),
             requests: RefCell::default(),
             is_dirty: Cell::default(),
+            is_group,
             unanswered: Cell::default(),
             publishes_reliably: Cell::default(),
             events_waker: Cell::default(),
@@ -131,9 +153,36 @@ impl Member {
         self.requests.borrow_mut().abandon();
         let mut state = std::mem::take(&mut *self.state.borrow_mut());
         state.ring.release(&self.hub.spares);
+        state.leave_seats(&self.hub);
         for (filter, held) in state.held.iter() {
             held.remove(filter, self.key);
-            self.hub.counters.subscriptions.decrement();
+            self.count_subscription(-1);
+        }
+    }
+
+    /// Counts a subscription; that of a group is its seats'.
+    pub(super) fn count_subscription(&self, change: i64) {
+        if !self.is_group {
+            self.hub.counters.subscriptions.add(change);
+        }
+    }
+
+    /// Leaves out what came while all clients of a group were away: QoS 0, or all of it where
+    /// nothing was to be missed by nobody.
+    pub(super) fn skip_while_away(&self, is_reliable: bool) {
+        let mut state = self.state.borrow_mut();
+        let mut skipped = 0;
+        state.ring.retain(|delivery| {
+            let stays = is_reliable && delivery.qos > Qos::AtMostOnce;
+            skipped += i64::from(!stays);
+            stays
+        });
+        self.hub.counters.deliveries_skipped.add(skipped);
+        if !is_reliable {
+            state.behind.clear();
+        }
+        for behind in &mut state.behind {
+            behind.away = behind.reader.positions().into();
         }
     }
 

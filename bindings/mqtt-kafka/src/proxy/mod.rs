@@ -5,6 +5,7 @@
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
 //! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`, `pairs`: retained publishes.
 //! - `kept`, `keep`, `resume`, `lasting`, `due`: sessions that outlive their connection.
+//! - `share`: shared subscriptions.
 //! - `reload`, `retarget`, `leave`, `moving`: a new mapping, the end, a replaced exit; `shared`: what workers share.
 
 mod catch_up;
@@ -31,6 +32,7 @@ mod retarget;
 mod ring;
 mod run;
 mod session;
+mod share;
 mod shared;
 mod subscribe;
 mod upstream;

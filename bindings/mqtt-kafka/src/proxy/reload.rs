@@ -112,11 +112,13 @@ impl Hub {
             ReasonCode::ADMINISTRATIVE_ACTION
         };
         self.refusal.set(Some(reason));
+        self.end_groups(false);
         let Some(deadline) = retire.deadline else { return };
         let hub = Rc::downgrade(self);
         self.cx.spawn(async move {
             tokio::time::sleep_until(deadline.into()).await;
             if let Some(hub) = hub.upgrade() {
+                hub.end_groups(true);
                 for member in hub.members() {
                     member.end(reason, "the binding was removed or shut down");
                 }

@@ -15,7 +15,7 @@ use super::hub::Hub;
 use super::kept::{
     Kept, KeptDelivery, KeptPlace, KeptRecord, KeptReplay, KeptRetained, KeptSubscription, Retained,
 };
-use super::lasting::{Lasting, Pending, Record};
+use super::lasting::{Lasting, Pending, Record, Source};
 use super::member::{Held, Member, State, position};
 use super::reader::Reader;
 use super::retained::Replay;
@@ -32,6 +32,14 @@ impl Hub {
     /// The exit of a place, if offsets there mean what they meant.
     fn same_exit(&self, place: &KeptPlace) -> Option<Rc<Upstream>> {
         self.exit_of(place).filter(|upstream| upstream.exit().cluster() == place.cluster)
+    }
+}
+
+impl Hub {
+    /// The log of a place as this worker reads it.
+    pub(super) fn source(self: &Rc<Self>, place: &KeptPlace) -> Option<Source> {
+        let upstream = self.same_exit(place)?;
+        Some(Source::from(&self.reader(&upstream, &place.topic)))
     }
 }
 
@@ -78,7 +86,11 @@ impl Member {
         for queued in &kept.queued {
             resuming.queued(queued);
         }
-        let Resuming { from, is_leaving, .. } = resuming.read_on();
+        let Resuming { from, is_leaving, mut state, .. } = resuming.read_on();
+        for seat in &kept.seats {
+            self.resume_seat(&mut state, seat);
+        }
+        drop(state);
         for (reader, _) in &from {
             hub.advance(reader);
         }
@@ -180,11 +192,12 @@ impl Resuming<'_> {
     }
 
     fn delivery(&mut self, kept: &KeptDelivery) -> OpenDelivery {
-        let KeptDelivery { packet_id, ref record, qos, retain, is_received } = *kept;
+        let KeptDelivery { packet_id, ref record, qos, retain, is_received, ref ids } = *kept;
         let (record, position) = self.record(record);
         if !is_received {
             let packet_id = Some(packet_id);
-            let pending = Pending { packet_id, record, qos, retain, ids: None, position };
+            let ids = ids.as_deref().map(|ids| (!ids.is_empty()).then(|| ids.into()));
+            let pending = Pending { packet_id, record, qos, retain, ids, position };
             self.lasting().pending.push_back(pending);
         }
         OpenDelivery { packet_id, position, qos, retain, is_received }

@@ -1,5 +1,6 @@
 //! The mqtt plane's side: the exit, and a client's session.
 
+use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use mqtt_plane::{
 
 use super::hub::Hub;
 use super::member::Member;
+use super::share::{Letter, is_shared};
 use super::subscribe::Request;
 use crate::config::MqttKafkaDefinition;
 
@@ -76,6 +78,12 @@ impl Node for MqttKafka {
         self.0.retire(retire);
     }
 
+    fn receive(&self, payload: Box<dyn Any + Send>) {
+        if let Ok(letters) = payload.downcast::<Vec<Letter>>() {
+            self.0.read_letters(*letters);
+        }
+    }
+
     fn connections(&self) -> usize {
         self.0.len()
     }
@@ -117,8 +125,12 @@ impl Session for ClientSession {
         self.member.poll_events(cx, appetite, out)
     }
 
-    fn acknowledge(&mut self, position: Position, _: Stage) {
-        self.member.acknowledge(position);
+    fn acknowledge(&mut self, position: Position, stage: Stage) {
+        if is_shared(position) {
+            self.member.acknowledge_shared(position, stage);
+        } else {
+            self.member.acknowledge(position);
+        }
     }
 
     fn close(&mut self, cause: Cause, keep: Option<Keep>) {

@@ -1,6 +1,7 @@
 //! What the workers of a binding share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use mqtt_plane::Qos;
 
@@ -17,6 +18,8 @@ pub(crate) struct Shared {
     pub(super) underway: Underway,
     pub(super) pairs: Pairs,
     pub(super) kept: KeptSessions,
+    /// Numbers given to seats in groups of shared subscriptions, and to instances that have groups.
+    pub(super) seats: AtomicU64,
     /// The highest QoS that the process takes and grants, whatever the file says.
     qos_max: Option<Qos>,
 }

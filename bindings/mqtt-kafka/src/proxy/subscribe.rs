@@ -14,12 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_plane::{Ends, Fault, TopicLog, TopicTable};
-use mqtt_plane::{Event, Qos, ReasonCode, RetainHandling, Subscription, Ticket};
+use mqtt_plane::{Event, Qos, ReasonCode, RetainHandling, Subscription, Ticket, is_share};
 
 use super::member::Member;
 use super::reader::Reader;
 use super::upstream::Upstream;
-use crate::state::is_shared;
 
 /// Text of filters that may wait, bytes.
 const QUEUE: usize = 1 << 20;
@@ -109,6 +108,8 @@ pub(super) struct Group {
     pub(super) requests: Vec<Request>,
     /// The logs concerned, and where each ends.
     pub(super) starts: Vec<(Rc<Reader>, Answered<Ends>)>,
+    /// The shared subscriptions concerned, and whether the group of each has answered.
+    pub(super) joins: Vec<(Rc<str>, bool)>,
     /// The retained tables concerned, and whether each is up to date.
     pub(super) tables: Vec<(Rc<Upstream>, Retained, Answered<()>)>,
 }
@@ -117,6 +118,7 @@ pub(super) struct Group {
 enum Answer {
     Ends(usize, Result<Ends, Fault>),
     Synced(usize, Result<(), Fault>),
+    Joined(Rc<str>),
 }
 
 impl Answer {
@@ -124,6 +126,7 @@ impl Answer {
         match self {
             Self::Ends(_, ends) => ends.as_ref().err().copied(),
             Self::Synced(_, outcome) => outcome.as_ref().err().copied(),
+            Self::Joined(_) => None,
         }
     }
 }
@@ -158,8 +161,12 @@ impl Member {
         if requests.group.is_some() || requests.queued.is_empty() {
             return;
         }
-        let queued = std::mem::take(&mut requests.queued);
-        requests.queued_bytes = 0;
+        let mut queued = std::mem::take(&mut requests.queued);
+        // Who leaves a group and joins it again asks for another seat.
+        if let Some(at) = queued.iter().position(Request::leaves_group) {
+            requests.queued = queued.split_off(at + 1);
+        }
+        requests.queued_bytes = requests.queued.iter().map(Request::weight).sum();
         drop(requests);
         self.begin(queued);
     }
@@ -174,9 +181,15 @@ impl Member {
 
     fn begin(&self, list: Vec<Request>) {
         let mut group = Group::default();
-        for wanted in
-            list.iter().filter_map(Request::wanted).flatten().filter(|w| !is_shared(&w.filter))
-        {
+        for wanted in list.iter().filter_map(Request::wanted).flatten() {
+            if is_share(&wanted.filter) {
+                let is_known = group.joins.iter().any(|(known, _)| *known == wanted.filter);
+                if !is_known {
+                    let is_answered = self.ask_seat(&wanted.filter);
+                    group.joins.push((Rc::clone(&wanted.filter), is_answered));
+                }
+                continue;
+            }
             for reader in self.hub.readers_of(&wanted.filter) {
                 if wanted.handling != RetainHandling::DoNotSend {
                     group.add_table(&reader.upstream);
@@ -187,6 +200,7 @@ impl Member {
             }
         }
         group.requests = list;
+        let is_decided = group.starts.is_empty() && group.is_fixed();
         let logs: Vec<_> = group.starts.iter().map(|(reader, _)| reader.log()).collect();
         let mut requests = self.requests.borrow_mut();
         requests.number += 1;
@@ -196,7 +210,7 @@ impl Member {
         for (index, log) in logs.iter().enumerate() {
             self.ask_ends(number, index, log);
         }
-        if logs.is_empty() {
+        if is_decided {
             self.finish();
         }
     }
@@ -224,6 +238,7 @@ impl Member {
         let asked = match *answer {
             Answer::Ends(index, _) => Err(index),
             Answer::Synced(index, _) => Ok(index),
+            Answer::Joined(_) => return,
         };
         let this = Weak::clone(&self.this);
         self.hub.cx.spawn(async move {
@@ -249,6 +264,12 @@ impl Member {
         });
     }
 
+    /// The group of a shared subscription has answered.
+    pub(super) fn joined(&self, filter: &Rc<str>) {
+        let number = self.requests.borrow().number;
+        self.take_answer(number, Answer::Joined(Rc::clone(filter)));
+    }
+
     /// Notes an answer for the group `number`, and does what can be done then.
     fn take_answer(&self, number: u64, answer: Answer) {
         let mut requests = self.requests.borrow_mut();
@@ -263,6 +284,7 @@ impl Member {
         match answer {
             Answer::Ends(index, ends) => group.starts[index].1 = Some(ends),
             Answer::Synced(index, outcome) => group.tables[index].2 = Some(outcome),
+            Answer::Joined(filter) => group.joined(&filter),
         }
         if !group.is_fixed() {
             return;
@@ -333,6 +355,10 @@ impl Request {
             Self::Unsubscribe { .. } => None,
         }
     }
+
+    fn leaves_group(&self) -> bool {
+        matches!(self, Self::Unsubscribe { filters, .. } if filters.iter().any(|f| is_share(f)))
+    }
 }
 
 impl Group {
@@ -344,5 +370,11 @@ impl Group {
 
     fn is_fixed(&self) -> bool {
         self.starts.iter().all(|(_, ends)| ends.is_some())
+            && self.joins.iter().all(|(_, is_answered)| *is_answered)
+    }
+
+    fn joined(&mut self, filter: &str) {
+        let joins = self.joins.iter_mut().filter(|(known, _)| **known == *filter);
+        joins.for_each(|(_, is_answered)| *is_answered = true);
     }
 }

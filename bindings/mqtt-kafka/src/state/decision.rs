@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use mqtt_plane::{Limits, Qos, ReasonCode};
+use mqtt_plane::{Limits, Qos, ReasonCode, is_share, plain, share};
 
 use crate::state::{Captures, Mapping, Route};
 
@@ -91,8 +91,9 @@ impl Mapping {
         qos: Qos,
         sources: impl FnOnce() -> Vec<S>,
     ) -> Result<(Qos, Vec<S>), ReasonCode> {
-        if is_shared(filter) {
-            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
+        // One that is shared within another would be nobody's.
+        if is_share(filter) && share(filter).is_none_or(|(_, plain)| is_share(plain)) {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
         }
         let sources = sources();
         if sources.is_empty() {
@@ -120,13 +121,14 @@ impl Mapping {
 
     /// Where messages that `filter` may match lie: all routes that overlap it, each target once,
     /// in order. A route whose parameters the filter does not fix is left out. A route may have a
-    /// verdict for each of its patterns.
+    /// verdict for each of its patterns. A shared subscription is served as its plain filter is.
     #[must_use]
     pub fn subscribe<'a>(
         &'a self,
         filter: &str,
         mut seen: impl FnMut(usize, &Verdict<'a>),
     ) -> Vec<Target<'a>> {
+        let filter = plain(filter);
         let mut targets = Vec::new();
         for (index, route) in self.routes.iter().enumerate() {
             route.subscribe(filter, self, |verdict| {
@@ -241,12 +243,6 @@ impl Route {
     }
 }
 
-/// Whether a filter asks for a shared subscription, which is not supported yet.
-#[must_use]
-pub fn is_shared(filter: &str) -> bool {
-    filter.starts_with("$share/")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +297,7 @@ mod tests {
         assert_eq!(subscribe("site/a/x"), ["site-a", "m"]);
         assert_eq!(subscribe("site/+/x"), ["m"], "a parameter that a wildcard leaves open");
         assert_eq!(subscribe("#"), ["sensors", "m"]);
+        assert_eq!(subscribe("$share/g/site/a/x"), ["site-a", "m"], "as its plain filter");
         let fixed: Vec<_> =
             mapping.fixed_targets().iter().map(|target| target.topic.to_string()).collect();
         assert_eq!(fixed, ["sensors", "m"]);
@@ -343,7 +340,9 @@ mod tests {
         let grant = |filter, found: Vec<i32>| mapping.grant(filter, Qos::ExactlyOnce, || found);
         assert_eq!(grant("a", vec![1]), Ok((Qos::AtLeastOnce, vec![1])));
         assert_eq!(grant("a", vec![]), Err(ReasonCode::NOT_AUTHORIZED));
-        let shared = ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
-        assert_eq!(grant("$share/g/a", vec![1]), Err(shared));
+        assert_eq!(grant("$share/g/a", vec![1]), Ok((Qos::AtLeastOnce, vec![1])));
+        for filter in ["$share/g", "$share//a", "$share/g/$share/h/a"] {
+            assert_eq!(grant(filter, vec![1]), Err(ReasonCode::TOPIC_FILTER_INVALID), "{filter}");
+        }
     }
 }

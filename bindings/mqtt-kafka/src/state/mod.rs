@@ -12,7 +12,7 @@ mod subscriptions;
 mod tree;
 mod trie;
 
-pub use decision::{RECEIVE_MAXIMUM, RECORD_OVERHEAD, Target, Verdict, is_shared};
+pub use decision::{RECEIVE_MAXIMUM, RECORD_OVERHEAD, Target, Verdict};
 pub use filter_map::FilterMap;
 pub(crate) use mapping::is_kafka_topic;
 pub use mapping::{Mapping, Route, Template};

@@ -15,6 +15,7 @@ const NONE: u16 = u16::MAX;
 /// once, and `zilla:qos` only as the last. Whatever else there is is a user property, also if its
 /// name looks like a control header's. One ambiguity is left, in the format itself: a *first* user
 /// property that is named like a control header which the message does not have.
+#[derive(Clone)]
 pub struct View {
     batch: Arc<Batch>,
     index: u32,

@@ -1,5 +1,6 @@
 //! Messages on their way to a client.
 
+use std::any::Any;
 use std::rc::Rc;
 
 use crate::{Frames, Publish, Qos};
@@ -7,7 +8,7 @@ use crate::{Frames, Publish, Qos};
 /// A run of messages that a worker received together, shared by all sessions they match.
 ///
 /// One allocation a run, none a message: a [`Delivery`] is a reference to the run and an index.
-pub trait Messages {
+pub trait Messages: Any {
     /// The message at `index`, as it was published: its own QoS and RETAIN flag.
     fn publish(&self, index: u32) -> Publish<'_>;
 

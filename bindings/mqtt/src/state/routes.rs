@@ -1,5 +1,7 @@
 //! Which exit takes a session, a publish or a subscription: the one place where that is decided.
 
+use mqtt_plane::plain;
+
 use super::{ClientPattern, TopicPattern};
 
 /// The routes of a binding, in order; the first that matches decides.
@@ -123,7 +125,9 @@ impl Condition {
             Request::Publish(topic) => {
                 self.publish.iter().flatten().position(|pattern| pattern.matches(topic)).map(Some)
             }
+            // A shared subscription is judged by its plain filter.
             Request::Subscribe(filter) => {
+                let filter = plain(filter);
                 self.subscribe.iter().flatten().position(|pattern| pattern.covers(filter)).map(Some)
             }
         }
@@ -174,6 +178,8 @@ mod tests {
         assert_eq!(exit(&second, Request::Publish("a/x")), Some(0));
         assert_eq!(exit(&second, Request::Subscribe("b/+")), Some(1));
         assert_eq!(exit(&second, Request::Subscribe("b/#")), None);
+        assert_eq!(exit(&second, Request::Subscribe("$share/g/b/+")), Some(1));
+        assert_eq!(exit(&second, Request::Subscribe("$share/g/b/#")), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod publish;
 mod reload;
 mod retained;
 mod sessions;
+mod share;
 mod subscribe;
 
 use std::rc::Rc;
@@ -67,6 +68,20 @@ impl World {
         let hub = Hub::new(&name, &WorkerCx::detached(), mapping, exits, shared);
         self.kafka.run();
         Self { kafka: Rc::clone(&self.kafka), hub }
+    }
+
+    /// So many workers of one binding.
+    fn workers(count: usize) -> Vec<Self> {
+        let kafka = Kafka::new("one");
+        let (mapping, shared) = (Arc::new(mapping(&[])), Arc::default());
+        let hubs = WorkerCx::detached_beside_each_other(count).into_iter().map(|cx| {
+            let exits = vec![(NodeName::new("n", EXIT), Link::to(kafka.exit()))];
+            let name = NodeName::new("n", "map0");
+            Hub::new(&name, &cx, Arc::clone(&mapping), exits, Arc::clone(&shared))
+        });
+        let worlds = hubs.map(|hub| Self { kafka: Rc::clone(&kafka), hub }).collect();
+        kafka.run();
+        worlds
     }
 
     fn reload(&self, mapping: Mapping, kafka: &Rc<Kafka>) {

@@ -77,7 +77,7 @@ fn each_filter_gets_its_code() {
         let codes = client.subscribe(&[
             subscription("r/x", Qos::ExactlyOnce),
             subscription("nowhere", Qos::AtMostOnce),
-            subscription("$share/g/r/x", Qos::AtMostOnce),
+            subscription("$share//r/x", Qos::AtMostOnce),
             subscription("s/+", Qos::AtMostOnce),
             subscription("s/one", Qos::AtMostOnce),
             subscription("bad/x", Qos::AtMostOnce),
@@ -87,7 +87,7 @@ fn each_filter_gets_its_code() {
             [
                 ReasonCode(1),
                 ReasonCode::NOT_AUTHORIZED,
-                ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+                ReasonCode::TOPIC_FILTER_INVALID,
                 ReasonCode::NOT_AUTHORIZED,
                 ReasonCode(0),
                 ReasonCode::NOT_AUTHORIZED,
