@@ -136,18 +136,3 @@ fn qos_2_is_refused_where_the_file_says_so() {
     }
     assert!(engine.records("messages", 0).is_empty());
 }
-
-/// Announced as absent, so that asking for it all the same is an error (section 3.2.2.3.13).
-#[test]
-fn shared_subscriptions_are_refused() {
-    engine_only!();
-    let engine = engine(1);
-    let mut client = Client::connect(engine.port, V5, "c");
-    let id = client.fresh_id();
-    let mut body = id.to_be_bytes().to_vec();
-    crate::harness::put_properties(&mut body, V5, &[]);
-    crate::harness::put_bytes(&mut body, b"$share/group/t");
-    body.push(1);
-    client.send_packet(0x82, body);
-    client.refused(0x9e);
-}

@@ -13,6 +13,7 @@ fn setup() -> Setup {
         ("retain.available", "false"),
         ("wildcard.subscription.available", "false"),
         ("subscription.identifiers.available", "false"),
+        ("shared.subscription.available", "false"),
         ("no.local", "false"),
     ]
     .iter()
@@ -41,6 +42,7 @@ fn what_is_left_out_is_announced_and_refused() {
         (0x25, Value::Byte(0)),
         (0x28, Value::Byte(0)),
         (0x29, Value::Byte(0)),
+        (0x2a, Value::Byte(0)),
         (0x13, Value::Two(20)),
     ] {
         assert_eq!(client.announced(property), Some(&expected), "{property:#04x}");
@@ -66,7 +68,7 @@ fn what_is_left_out_is_announced_and_refused() {
     local.send_subscribe("t", 0b0000_0100);
     local.refused(0x82);
     for (filter, with_identifier, reason) in
-        [("a/#", false, 0xa2), ("+", false, 0xa2), ("a", true, 0xa1)]
+        [("a/#", false, 0xa2), ("+", false, 0xa2), ("a", true, 0xa1), ("$share/g/a", false, 0x9e)]
     {
         let mut client = Client::connect(engine.port, V5, "c");
         send_subscribe(&mut client, filter, with_identifier);
@@ -74,7 +76,8 @@ fn what_is_left_out_is_announced_and_refused() {
     }
     // 3.1.1 has no words for it before: the filter alone is refused.
     let mut old = Client::connect(engine.port, V311, "old");
-    assert_eq!(old.subscribe_with(&[("a/#", 0), ("t", 1), ("+", 0)], &[]), [0x80, 0, 0x80]);
+    let filters = [("a/#", 0), ("t", 1), ("+", 0), ("$share/g/t", 1)];
+    assert_eq!(old.subscribe_with(&filters, &[]), [0x80, 0, 0x80, 0x80]);
     old.ping();
 }
 

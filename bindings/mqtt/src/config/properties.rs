@@ -67,6 +67,10 @@ properties! {
         offer.subscription_ids = flag(value)?;
         Ok(())
     };
+    "zilla.binding.mqtt.shared.subscription.available" => |offer, value| {
+        offer.shared_subscriptions = flag(value)?;
+        Ok(())
+    };
 }
 
 /// Sets something from a value; or says what the value must be.
@@ -108,6 +112,11 @@ mod tests {
                 "wildcard.subscription.available",
                 "false",
                 Offer { wildcard_subscriptions: false, ..before },
+            ),
+            (
+                "shared.subscription.available",
+                "false",
+                Offer { shared_subscriptions: false, ..before },
             ),
             (
                 "subscription.identifiers.available",

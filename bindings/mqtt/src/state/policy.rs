@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mqtt_plane::{Qos, ReasonCode, Subscription, Version};
+use mqtt_plane::{Qos, ReasonCode, Subscription, Version, is_share};
 
 use super::Bounds;
 
@@ -68,7 +68,7 @@ impl Offer {
         wildcard_subscriptions: true,
         subscription_ids: true,
         no_local: true,
-        shared_subscriptions: false,
+        shared_subscriptions: true,
     };
 
     /// The keep alive to enforce, seconds; to be announced where it is not what was asked for
@@ -83,7 +83,7 @@ impl Offer {
 
     /// Whether something of this subscription is not offered, and the code that says what.
     pub(super) fn admit_subscription(&self, asked: &Subscription<'_>) -> Result<(), ReasonCode> {
-        if asked.filter.starts_with("$share/") && !self.shared_subscriptions {
+        if is_share(asked.filter) && !self.shared_subscriptions {
             return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
         }
         if asked.id.is_some() && !self.subscription_ids {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_subscription_is_refused_by_what_is_not_offered() {
-        let all = Offer { shared_subscriptions: true, ..Offer::DEFAULT };
+        let all = Offer::DEFAULT;
         let plain = |filter| subscription(filter, Qos::AtMostOnce);
         let identified = Subscription { id: Some(1), ..plain("a") };
         for asked in [plain("a"), plain("+/a/#"), plain("$share/g/a"), identified] {

@@ -54,7 +54,7 @@ impl<'a> Iterator for SubscriptionIter<'a> {
         // Never an error: the packet was read to its end before.
         let mut subscription = read_subscription(self.version, &mut self.cursor).ok()?;
         subscription.id = self.id;
-        Some(check(self.version, subscription.filter).map(|()| subscription))
+        Some(check(subscription.filter).map(|()| subscription))
     }
 }
 
@@ -65,7 +65,6 @@ pub struct Unsubscribe<'a> {
     pub packet_id: u16,
     /// User Property, in order.
     pub user: User<'a>,
-    version: Version,
     /// At least one filter, read once.
     pub(super) filters: &'a [u8],
 }
@@ -74,7 +73,7 @@ impl<'a> Unsubscribe<'a> {
     /// The topic filters, in order; at least one.
     #[must_use]
     pub const fn filters(&self) -> FilterIter<'a> {
-        FilterIter { version: self.version, cursor: Cursor::new(self.filters) }
+        FilterIter { cursor: Cursor::new(self.filters) }
     }
 }
 
@@ -83,7 +82,6 @@ impl<'a> Unsubscribe<'a> {
 /// A filter that breaks the syntax of topic filters is an `Err` with its UNSUBACK code, 0x8F.
 #[derive(Clone)]
 pub struct FilterIter<'a> {
-    version: Version,
     cursor: Cursor<'a>,
 }
 
@@ -96,15 +94,16 @@ impl<'a> Iterator for FilterIter<'a> {
         }
         // Never an error: the packet was read to its end before.
         let filter = self.cursor.string().ok()?;
-        Some(check(self.version, filter).map(|()| filter))
+        Some(check(filter).map(|()| filter))
     }
 }
 
-/// Checks a filter's syntax (section 4.7).
-fn check(version: Version, filter: &str) -> Result<(), ReasonCode> {
-    let inner = match (version, is_share(filter)) {
-        (Version::V5, true) => share(filter).ok_or(ReasonCode::TOPIC_FILTER_INVALID)?.1,
-        _ => filter,
+/// Checks a filter's syntax (sections 4.7 and 4.8.2). 3.1.1 has no shared subscriptions, but leaves
+/// topics that begin with `$` to the server: here they mean the same in both versions.
+fn check(filter: &str) -> Result<(), ReasonCode> {
+    let inner = match is_share(filter) {
+        true => share(filter).ok_or(ReasonCode::TOPIC_FILTER_INVALID)?.1,
+        false => filter,
     };
     check_filter(inner).map_err(|_| ReasonCode::TOPIC_FILTER_INVALID)
 }
@@ -148,7 +147,7 @@ pub(super) fn decode_unsubscribe<'a>(
     while !rest.is_empty() {
         rest.string()?;
     }
-    Ok(Unsubscribe { packet_id, user, version, filters })
+    Ok(Unsubscribe { packet_id, user, filters })
 }
 
 fn decode_properties<'a>(

@@ -211,13 +211,12 @@ fn connack_announces_what_the_server_keeps_to() {
         client.connect(&connect).await;
         client
             .expect(&[
-                0x20, 26, 0, 0, 23, // CONNACK, session present 0, success, properties
+                0x20, 24, 0, 0, 21, // CONNACK, session present 0, success, properties
                 0x11, 0, 0, 0, 0, // Session Expiry Interval 0
                 0x21, 0, 3, // Receive Maximum 3
                 0x22, 0, 32, // Topic Alias Maximum 32
                 0x24, 1, // Maximum QoS 1
                 0x27, 0, 0, 0x03, 0xE8, // Maximum Packet Size 1000
-                0x2A, 0, // Shared Subscription Available 0
                 0x13, 0x03, 0xE8, // Server Keep Alive 1000
             ])
             .await;

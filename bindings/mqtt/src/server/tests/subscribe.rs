@@ -35,7 +35,7 @@ fn a_3_1_1_subscribe_is_refused_with_0x80() {
     run(async {
         let bench = Bench::new();
         let mut client = bench.client(Version::V311, "c").await;
-        client.send(b"\x82\x1A\x00\x05\x00\x03a/#\x02\x00\x02a#\x00\x00\x0A$share/g/x\x01").await;
+        client.send(b"\x82\x19\x00\x05\x00\x03a/#\x02\x00\x02a#\x00\x00\x09$share//x\x01").await;
         client.expect(&[0x90, 5, 0, 5, 2, 0x80, 0x80]).await;
     });
 }

@@ -58,9 +58,9 @@ fn a_subscribe_has_all_its_fields() {
 
 #[test]
 fn a_subscribe_of_3_1_1_has_filters_and_qos() {
-    let packet = framed(0x82, &bytes(r#"000a "a/b" 02 "$share/x" 00"#));
+    let packet = framed(0x82, &bytes(r#"000a "a/b" 02 "$share/x/y" 00"#));
     let read = subscribe(V311, &packet);
-    let second = Subscription { filter: "$share/x", ..PLAIN };
+    let second = Subscription { filter: "$share/x/y", ..PLAIN };
     let expected = [Ok(Subscription { qos: Qos::ExactlyOnce, ..PLAIN }), Ok(second)];
     assert_eq!(read.subscriptions().collect::<Vec<_>>(), expected);
     let mut out = Vec::new();
@@ -94,27 +94,28 @@ fn an_unsubscribe_has_all_its_fields() {
 #[test]
 fn a_bad_filter_fails_by_itself() {
     const BAD: Result<&str, ReasonCode> = Err(ReasonCode::TOPIC_FILTER_INVALID);
-    for (filter, in_v5, in_v311) in [
+    for (filter, expected) in [
         // [MQTT-4.7.3-1]
-        ("", BAD, BAD),
+        ("", BAD),
         // [MQTT-4.7.1-1]
-        ("a#", BAD, BAD),
-        ("#/a", BAD, BAD),
+        ("a#", BAD),
+        ("#/a", BAD),
         // [MQTT-4.7.1-2]
-        ("a+", BAD, BAD),
+        ("a+", BAD),
         // [MQTT-4.8.2-1]
-        ("$share//f", BAD, Ok("$share//f")),
-        ("$share/", BAD, Ok("$share/")),
+        ("$share//f", BAD),
+        ("$share/", BAD),
         // [MQTT-4.8.2-2]
-        ("$share/g", BAD, Ok("$share/g")),
-        ("$share/g/", BAD, Ok("$share/g/")),
-        ("$share/+/f", BAD, Ok("$share/+/f")),
-        ("$share/g#/f", BAD, BAD),
-        ("$share/g/a#", BAD, BAD),
-        ("$share", Ok("$share"), Ok("$share")),
-        ("$shares/g/f", Ok("$shares/g/f"), Ok("$shares/g/f")),
+        ("$share/g", BAD),
+        ("$share/g/", BAD),
+        ("$share/+/f", BAD),
+        ("$share/g#/f", BAD),
+        ("$share/g/a#", BAD),
+        ("$share/g/f/#", Ok("$share/g/f/#")),
+        ("$share", Ok("$share")),
+        ("$shares/g/f", Ok("$shares/g/f")),
     ] {
-        for (version, properties, expected) in [(V5, "00", in_v5), (V311, "", in_v311)] {
+        for (version, properties) in [(V5, "00"), (V311, "")] {
             let body = format!(r#"000a {properties} "{filter}" 00 "a/b" 00"#);
             let packet = framed(0x82, &bytes(&body));
             let found: Vec<_> =

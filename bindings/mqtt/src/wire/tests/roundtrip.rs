@@ -170,7 +170,7 @@ proptest! {
                 Ok(found) => prop_assert_eq!(found, view),
                 Err(reason) => prop_assert_eq!(reason, ReasonCode::TOPIC_FILTER_INVALID),
             }
-            let is_share = view.filter.starts_with("$share/") && version == Version::V5;
+            let is_share = view.filter.starts_with("$share/");
             if !is_share {
                 prop_assert_eq!(found.is_ok(), check_filter(view.filter).is_ok());
             }
