@@ -249,6 +249,8 @@ fn what_becomes_of_an_action_that_is_decided(workers: usize) {
             ("reader", &["subscribe", "--filter", "#", "--qos", "1"]),
             ("reader", &["subscribe", "--filter", "a/#/b", "--qos", "1"]),
             ("reader", &["subscribe", "--filter", "$share/g/a/b", "--qos", "1"]),
+            ("reader", &["subscribe", "--filter", "$share/g/elsewhere/#", "--qos", "1"]),
+            ("reader", &["subscribe", "--filter", "$share//a/b", "--qos", "1"]),
         ] {
             let said = explained(&engine, version, client, action);
             let expected = told(&said, version);

@@ -39,6 +39,7 @@ mod request_response;
 mod retained;
 mod routes;
 mod sessions;
+mod shared;
 mod shutdown;
 mod subscriptions;
 mod wills;
