@@ -42,4 +42,5 @@ mod sessions;
 mod shared;
 mod shutdown;
 mod subscriptions;
+mod system;
 mod wills;

@@ -128,7 +128,8 @@ impl Seen {
                 let wanted = text(value, own)?;
                 require(self.topic.as_ref() == Some(&wanted), "another topic")?;
             } else if name == "payload" {
-                require(self.payload == binary(value, own)?, "another payload")?;
+                let is_wanted = value == "*" || self.payload == binary(value, own)?;
+                require(is_wanted, "another payload")?;
             } else if properties::is_known(name) {
                 let at = properties.iter().position(|property| is(property, name, value, own));
                 let at = at.ok_or_else(|| format!("it has no {name}={value}"))?;

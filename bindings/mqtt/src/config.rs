@@ -18,7 +18,9 @@ pub(crate) use properties::offer;
 
 use limits::LimitsOptions;
 
-use crate::state::{Bounds, ClientPattern, Condition, Route, Routes, TopicPattern, Versions};
+use crate::state::{
+    Bounds, ClientPattern, Condition, Route, Routes, SYSTEM_INTERVAL, TopicPattern, Versions,
+};
 
 /// What the file says of a server.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct ServerConfig {
     pub(crate) bounds: Bounds,
     pub(crate) checks_payload_format: bool,
     pub(crate) response_information: Option<Arc<str>>,
+    /// Seconds; 0: the server has no `$SYS` topics.
+    pub(crate) system_interval: u32,
     pub(crate) routes: Routes,
     /// The exits that the routes name, by their index.
     pub(crate) exits: Vec<ExitName>,
@@ -48,6 +52,8 @@ struct Options {
     payload_format: Option<PayloadFormat>,
     #[serde(rename = "response-information")]
     response_information: Option<String>,
+    #[serde(rename = "sys-interval")]
+    sys_interval: Option<u32>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -113,6 +119,7 @@ pub(crate) fn server(node: &NodeConfig, problems: &mut Problems) -> Option<Serve
         bounds,
         checks_payload_format,
         response_information: options.response_information.map(Arc::from),
+        system_interval: options.sys_interval.unwrap_or(SYSTEM_INTERVAL),
         routes,
         exits,
     })

@@ -15,7 +15,7 @@ use mqtt_plane::{Closed, Limits, Publish, ReasonCode, Subscription, Version};
 use crate::config::ServerConfig;
 use crate::state::{
     self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Policy, Request, Terms, UNLIMITED, admit,
-    stricter, unavailable,
+    is_system, stricter, unavailable,
 };
 use crate::wire::{
     Connect, Malformed, Packet, PublishExtras, User, WillView, decode, encode_connect,
@@ -70,6 +70,12 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
                         let why =
                             format!("Maximum QoS {} in place of {}", granted as u8, *qos as u8);
                         trace.step(Verdict::Taken, "", why);
+                    }
+                    if terms.policy.system_interval > 0 && is_system(filter) {
+                        let rule = option_rule(trace, SYSTEM_INTERVAL_RULE);
+                        let why = format!("the server itself tells what `{filter}` matches");
+                        trace.step(Verdict::Taken, rule, why);
+                        return;
                     }
                     let action = action.clone().with("qos", granted as u64);
                     trace.pass(&config.exits[decision.exit].name, action);
@@ -126,6 +132,7 @@ fn connect(
         versions: config.versions,
         bounds: config.bounds,
         checks_payload_format: config.checks_payload_format,
+        system_interval: config.system_interval,
         ..Policy::DEFAULT
     });
     let terms = match admit(&connect, &policy, limits) {
@@ -175,6 +182,10 @@ fn publish(
     }
     if let Err(Closed { reason, detail }) = terms.admit_message(&packet) {
         let rule = limits_rule(trace);
+        return trace.deny(rule, publish_denied(reason, detail, packet.qos));
+    }
+    if let Err(Closed { reason, detail }) = terms.policy.admit_topic(packet.topic) {
+        let rule = option_rule(trace, SYSTEM_INTERVAL_RULE);
         return trace.deny(rule, publish_denied(reason, detail, packet.qos));
     }
     if let Err(Closed { reason, detail }) = terms.admit_payload(&packet) {
@@ -231,8 +242,14 @@ fn packet(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
 
 /// Where the file bounds what clients may have, if it does.
 fn limits_rule(trace: &Trace<'_>) -> &'static str {
-    const LIMITS: &str = "/options/limits";
-    trace.node().value.pointer(LIMITS).map_or("", |_| LIMITS)
+    option_rule(trace, "/options/limits")
+}
+
+const SYSTEM_INTERVAL_RULE: &str = "/options/sys-interval";
+
+/// An option, if the file has it; else none of its rules is meant.
+fn option_rule(trace: &Trace<'_>, pointer: &'static str) -> &'static str {
+    trace.node().value.pointer(pointer).map_or("", |_| pointer)
 }
 
 fn ended(malformed: &Malformed) -> Denial {

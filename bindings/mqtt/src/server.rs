@@ -19,12 +19,14 @@ mod registry;
 mod retire;
 mod sessions;
 mod subscribe;
+mod system;
 mod takeover;
 #[cfg(test)]
 mod tests;
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use engine::bytes::{Accept, Bytes};
 use engine::config::{NodeName, Problem};
@@ -39,6 +41,7 @@ use crate::explain::explain;
 use crate::state::{Offer, Policy, Route, Routes};
 use gate::Gate;
 use node::{Server, ServerNode, Table};
+use system::kept::Kept;
 use takeover::Clients;
 
 /// An mqtt server as the file describes it.
@@ -62,6 +65,7 @@ impl MqttServer {
                 bounds: self.config.bounds,
                 checks_payload_format: self.config.checks_payload_format,
                 response_information: self.config.response_information.clone(),
+                system_interval: self.config.system_interval,
             },
             exits.map(|exit| (exit.name.clone(), links.link::<Mqtt>(&exit.name))).collect(),
         )
@@ -79,6 +83,9 @@ pub(crate) struct Shared {
 pub(crate) struct Lasting {
     clients: Clients,
     gate: Arc<Gate>,
+    kept: Kept,
+    /// When the server began.
+    started: OnceLock<Instant>,
 }
 
 impl Definition for MqttServer {

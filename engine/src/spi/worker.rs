@@ -130,6 +130,12 @@ impl WorkerCx {
         self.0.metrics.counter(&node.to_string(), metric)
     }
 
+    /// The process's counters, to be read.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// Runs a future on this worker. The handle can abort it; dropping the handle lets it go on. A
     /// panic in it ends it and poisons the worker, whose instances are then started anew.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> AbortHandle {

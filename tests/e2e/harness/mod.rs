@@ -25,7 +25,7 @@ pub(crate) use kafka::{
 pub(crate) use packet::{
     Packet, Property, Publish, Reader, Value, put_bytes, put_properties, put_var,
 };
-pub(crate) use process::PATIENCE;
+pub(crate) use process::{PATIENCE, Process};
 pub(crate) use programs::{
     LIBRARIES, Library, Script, mosquitto_message, mosquitto_pub, mosquitto_sub,
 };

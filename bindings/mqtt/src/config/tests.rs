@@ -112,6 +112,24 @@ fn response_information_is_read() {
     assert_eq!(server.unwrap().response_information.as_deref(), Some("r/{client-id}"));
 }
 
+#[test]
+fn the_interval_of_the_servers_topics_is_read() {
+    let interval = |body: &str| {
+        let (server, problems) = read(&format!("{body}exit: south"));
+        assert_eq!(problems, "");
+        server.unwrap().system_interval
+    };
+    let pointer = "/allOf/0/then/properties/options/properties/sys-interval/default";
+    let schema: serde_json::Value = serde_json::from_str(schema::MQTT).unwrap();
+    let shown = schema.pointer(pointer).unwrap().as_u64().unwrap();
+    assert_eq!(u64::from(interval("")), shown);
+    assert_eq!(interval("options: {sys-interval: 0}\n"), 0);
+    assert_eq!(interval("options: {sys-interval: 60}\n"), 60);
+    for value in ["-1", "86401", "often", "1.5"] {
+        assert!(read(&format!("options: {{sys-interval: {value}}}\nexit: south")).0.is_none());
+    }
+}
+
 /// The defaults that the schema shows are those that hold.
 #[test]
 fn the_schema_shows_the_defaults_of_limits() {

@@ -68,5 +68,6 @@ impl Connection {
     pub(super) fn answer(&mut self, kind: AckKind, packet_id: u16, reason: ReasonCode) {
         let version = self.terms.version;
         encode_ack(self.out(), version, kind, packet_id, reason);
+        self.server.counters.packets_sent.increment();
     }
 }

@@ -6,6 +6,7 @@ use engine::bytes::Io;
 use mqtt_plane::ReasonCode;
 
 use super::connect::Refused;
+use super::counters::length;
 use super::linger;
 use super::node::Server;
 use crate::state::Terms;
@@ -95,6 +96,8 @@ pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, r
             answer.clear();
         }
     }
+    server.counters.packets_sent.add(i64::from(!answer.is_empty()));
+    server.counters.bytes_sent.add(length(&answer));
     linger::close(io, &answer, server.cx.pool()).await;
 }
 

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connack::{refuse, write_connack};
 use super::connection::Connection;
+use super::counters::length;
 use super::gate::{AddressCount, Admission, Handshake};
 use super::node::{Server, Table, random};
 use super::registry::{Order, Registration};
@@ -54,6 +55,7 @@ pub(super) async fn connect(
     };
     let refused = match read {
         Ok(header) => {
+            server.counters.packets_received.increment();
             let peer = meta.peer.ip();
             let opened = open(&server, &registration, peer, header, &inbound).await;
             match opened {
@@ -121,6 +123,7 @@ async fn read_connect(
             if result.is_err() || read.filled().is_empty() {
                 return Poll::Ready(Err(Refused::Silently("client left before its CONNECT")));
             }
+            server.counters.bytes_received.add(length(read.filled()));
             inbound.extend_from_slice(read.filled());
             Poll::Ready(Ok(()))
         })
@@ -237,6 +240,7 @@ async fn open(
     registration.heard.set(server.tick());
     registration.patience.set(patience(terms.keep_alive));
     server.counters.connections_opened.increment();
+    server.counters.packets_sent.increment();
     let alias_maximum = connect.properties.topic_alias_maximum;
     Ok(Opened { terms, table, sessions, outbound, alias_maximum, admission, address })
 }

@@ -15,7 +15,7 @@ use super::rare::Rare;
 use super::registry::{Order, Registration};
 use super::sessions::Sessions;
 use crate::state::{InFlight, InboundAcks, Pace, Requests, Terms};
-use crate::wire::{AckKind, Disconnect, encode_ack, encode_disconnect};
+use crate::wire::{AckKind, Disconnect, encode_disconnect};
 
 /// Why a connection ends.
 pub(super) enum End {
@@ -134,11 +134,9 @@ impl Connection {
         let received = left.iter().flat_map(|(_, left)| &left.received);
         self.acks.resume(received.copied().collect());
         // [MQTT-4.4.0-1], [MQTT-4.6.0-4]
-        let version = self.terms.version;
         for delivery in deliveries.iter().flat_map(|(_, deliveries)| *deliveries) {
             if delivery.is_received {
-                let success = ReasonCode::SUCCESS;
-                encode_ack(self.out(), version, AckKind::Pubrel, delivery.packet_id, success);
+                self.answer(AckKind::Pubrel, delivery.packet_id, ReasonCode::SUCCESS);
             }
         }
     }
@@ -298,6 +296,7 @@ impl Connection {
             if encode_disconnect(out, Version::V5, &disconnect).is_ok()
                 && out.len() - start <= limit
             {
+                self.server.counters.packets_sent.increment();
                 return;
             }
             out.truncate(start);

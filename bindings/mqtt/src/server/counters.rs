@@ -19,6 +19,11 @@ macro_rules! counters {
     };
 }
 
+/// Bytes, as they are counted.
+pub(super) fn length(bytes: &[u8]) -> i64 {
+    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
+}
+
 counters! {
     /// Connections that were answered with a CONNACK of success.
     connections_opened,
@@ -34,6 +39,14 @@ counters! {
     protocol_errors,
     /// Connections that an exit ended.
     sessions_ended_by_exit,
+    /// Packets of clients, CONNECT first.
+    packets_received,
+    /// Packets to clients.
+    packets_sent,
+    /// Bytes of clients.
+    bytes_received,
+    /// Bytes to clients.
+    bytes_sent,
     /// PUBLISH packets of clients, whatever became of them.
     publishes_received,
     /// Publishes to a topic that no route takes.

@@ -88,6 +88,7 @@ impl Connection {
             aliases::forget(&mut self.rare, alias);
         }
         self.server.counters.deliveries_sent.increment();
+        self.server.counters.packets_sent.increment();
         Ok(())
     }
 

@@ -62,6 +62,11 @@ impl Gate {
         }
     }
 
+    /// Clients that were let in and have not ended.
+    pub(super) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// Lets the client of a CONNECT in. One that takes over its own connection is never one too
     /// many.
     pub(super) fn admit(

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use mqtt_plane::{Appetite, Cause, Event, Keep, Unfinished};
 
 use super::connection::{Connection, End};
+use super::counters::length;
 use super::linger;
 use super::registry::Registration;
 use super::sessions::Sessions;
@@ -75,6 +76,7 @@ impl Connection {
         let farewell = async {
             if rest.has_last_words {
                 let bytes = outbound.as_ref().map_or(&[][..], |out| &out[written..]);
+                server.counters.bytes_sent.add(length(bytes));
                 linger::close(io, bytes, server.cx.pool()).await;
             }
         };

@@ -8,6 +8,7 @@ use mqtt_plane::{Cause, ReasonCode};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connection::{Blocked, Connection, End};
+use super::counters::length;
 use crate::state::{OverRate, Pace};
 use crate::wire::{Disconnect, Malformed, Packet, PacketType, decode, encode_pingresp, header};
 
@@ -42,6 +43,7 @@ impl Connection {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
                 Poll::Ready(_) => return Err(End::Lost),
             }
+            server.counters.bytes_received.add(length(read.filled()));
             if let Some(mut partial) = self.inbound.take() {
                 partial.extend_from_slice(read.filled());
                 let taken = self.take_packets(cx, &partial)?;
@@ -94,6 +96,7 @@ impl Connection {
             if let Some(pace) = self.pace() {
                 pace.take(is_publish, len);
             }
+            self.server.counters.packets_received.increment();
             taken += len;
         }
         if taken > 0 {
@@ -147,8 +150,14 @@ impl Connection {
             Packet::Pubrel(ack) => self.take_pubrel(ack),
             Packet::Pubcomp(ack) => self.take_pubcomp(ack),
             // [MQTT-3.12.4-1]
-            Packet::Pingreq => encode_pingresp(self.out()),
-            Packet::Disconnect(disconnect) => return Err(self.take_disconnect(disconnect)),
+            Packet::Pingreq => {
+                encode_pingresp(self.out());
+                self.server.counters.packets_sent.increment();
+            }
+            Packet::Disconnect(disconnect) => {
+                self.server.counters.packets_received.increment();
+                return Err(self.take_disconnect(disconnect));
+            }
             Packet::Connect(_) => {
                 // [MQTT-3.1.0-2]
                 return Err(End::violation(ReasonCode::PROTOCOL_ERROR, "second CONNECT"));

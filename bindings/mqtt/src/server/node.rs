@@ -8,34 +8,57 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::bytes::{Accept, Conn, Ended};
 use engine::config::NodeName;
 use engine::spi::{
     Definition, Link, Links, Node, Prepared, Retire, WorkerCx, definition_as, prepared_as,
 };
-use mqtt_plane::{Event, Limits, Mqtt};
+use mqtt_plane::{Event, Limits, Mqtt, MqttExit};
 
 use super::connect::connect;
 use super::counters::Counters;
 use super::registry::{Registration, Registry};
+use super::system::{System, SystemExit};
 use super::{Lasting, MqttServer, Shared};
-use crate::state::{Decision, Policy, Request, Routes, UNLIMITED, stricter};
+use crate::state::{Decision, Policy, Request, Routes, UNLIMITED, is_system, stricter};
 
 /// The configuration in force: replaced as a whole by a reload.
 pub(super) struct Table {
     routes: Routes,
     pub(super) policy: Rc<Policy>,
     pub(super) exits: Vec<(NodeName, Link<Mqtt>)>,
+    /// The exit that takes subscriptions to `$SYS/…`, where there is one: the server's own.
+    pub(super) system: Option<usize>,
 }
 
 impl Table {
     pub(super) fn new(routes: Routes, policy: Policy, exits: Vec<(NodeName, Link<Mqtt>)>) -> Self {
-        Self { routes, policy: Rc::new(policy), exits }
+        Self { routes, policy: Rc::new(policy), exits, system: None }
     }
 
     pub(super) fn decide(&self, request: Request<'_>) -> Option<Decision> {
         self.routes.decide(request, |_, _| {})
+    }
+
+    /// The exit that takes subscriptions to `filter`, where the routes permit it: a filter of the
+    /// server's own topics needs a route as any other, and then leads to the server.
+    pub(super) fn subscribe_exit(&self, filter: &str) -> Option<usize> {
+        let decision = self.decide(Request::Subscribe(filter))?;
+        Some(self.system.filter(|_| is_system(filter)).unwrap_or(decision.exit))
+    }
+
+    /// Has the server take subscriptions to its own topics, unless the file says otherwise.
+    fn with_system(mut self, system: &Rc<System>) -> Self {
+        let interval = Duration::from_secs(self.policy.system_interval.into());
+        system.configure(interval, self.exits.iter().map(|(name, _)| name));
+        if !interval.is_zero() {
+            let exit: Rc<dyn MqttExit> = Rc::new(SystemExit(Rc::clone(system)));
+            self.system = Some(self.exits.len());
+            self.exits.push((NodeName::new("", "$SYS"), Link::to(exit)));
+        }
+        self
     }
 
     /// The route that takes everything, if the first one does.
@@ -59,6 +82,7 @@ pub(super) struct Server {
     pub(super) registry: Registry,
     pub(super) is_ticking: Cell<bool>,
     pub(super) is_retired: Cell<bool>,
+    system: Rc<System>,
     table: RefCell<Rc<Table>>,
     /// Ticks of service, for keep alive.
     tick: Cell<u32>,
@@ -68,6 +92,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(cx: &WorkerCx, name: &NodeName, lasting: Arc<Lasting>, table: Table) -> Self {
+        let system = System::new(cx, name, Arc::clone(&lasting));
         Self {
             cx: cx.clone(),
             name: name.clone(),
@@ -76,7 +101,8 @@ impl Server {
             registry: Registry::new(random()),
             is_ticking: Cell::new(false),
             is_retired: Cell::new(false),
-            table: RefCell::new(Rc::new(table)),
+            table: RefCell::new(Rc::new(table.with_system(&system))),
+            system,
             tick: Cell::new(0),
             events: RefCell::default(),
         }
@@ -93,7 +119,7 @@ impl Server {
     }
 
     pub(super) fn set_table(&self, table: Table) {
-        *self.table.borrow_mut() = Rc::new(table);
+        *self.table.borrow_mut() = Rc::new(table.with_system(&self.system));
     }
 
     pub(super) fn tick(&self) -> u32 {

@@ -119,6 +119,7 @@ impl Connection {
                 let detail = "the answer is larger than the Maximum Packet Size of the client";
                 return Err(End::violation(ReasonCode::PACKET_TOO_LARGE, detail));
             }
+            self.server.counters.packets_sent.increment();
         }
         Ok(())
     }
@@ -130,6 +131,7 @@ impl Connection {
                 match Pin::new(&mut self.io).poll_write(cx, &out[self.written..]) {
                     Poll::Ready(Ok(0) | Err(_)) => return Err(End::Lost),
                     Poll::Ready(Ok(len)) => {
+                        self.server.counters.bytes_sent.add(i64::try_from(len).unwrap_or(i64::MAX));
                         self.written += len;
                         self.needs_flush = true;
                         if self.written < out.len() {

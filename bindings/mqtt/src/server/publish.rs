@@ -94,7 +94,9 @@ impl Connection {
         if admitted.is_err() {
             self.server.counters.publishes_dropped_limited.increment();
         }
-        admitted.and_then(|()| self.terms.admit_payload(packet))
+        admitted?;
+        self.table.policy.admit_topic(packet.topic)?;
+        self.terms.admit_payload(packet)
     }
 
     pub(super) fn is_in_use(&self, packet_id: u16) -> bool {

@@ -85,10 +85,13 @@ impl Sessions {
         if let Some(slot) = self.slots.iter().position(|slot| slot.exit == *name) {
             return Ok(slot);
         }
+        // What the server keeps itself goes on with a session, and without one ends.
+        let is_system = table.system == Some(exit);
+        let clean_start = self.clean_start || is_system && self.resumed.is_none();
         let Opened { session, resumed } = link.get().open(SessionBegin {
             client_id: &self.client_id,
             version: self.version,
-            clean_start: self.clean_start,
+            clean_start,
             session_expiry: self.session_expiry,
             most_subscriptions: table.policy.bounds.subscriptions,
             will,
@@ -151,8 +154,8 @@ impl Sessions {
         table: &Table,
         filter: &str,
     ) -> Result<usize, ReasonCode> {
-        let decision = table.decide(Request::Subscribe(filter)).ok_or(NO_ROUTE.reason)?;
-        self.open(table, decision.exit, None).map_err(|closed| closed.reason)
+        let exit = table.subscribe_exit(filter).ok_or(NO_ROUTE.reason)?;
+        self.open(table, exit, None).map_err(|closed| closed.reason)
     }
 
     /// Ends all sessions with their connection, except for what `keep` says of each slot.

@@ -12,3 +12,4 @@ mod routes;
 mod script;
 mod sessions;
 mod subscribe;
+mod system;

@@ -88,6 +88,7 @@ impl Terms {
         route: impl FnOnce() -> Result<R, ReasonCode>,
     ) -> Result<(R, Subscription<'a>), ReasonCode> {
         self.policy.offer.admit_subscription(&asked)?;
+        self.policy.admit_shared(asked.filter)?;
         self.admit_filter(asked.filter)?;
         let mut subscription = asked;
         subscription.qos = asked.qos.min(self.maximum_qos);
@@ -205,6 +206,7 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
         if let Err(detail) = bounds.admit_topic(will.topic) {
             return refuse(ReasonCode::TOPIC_NAME_INVALID, detail);
         }
+        policy.admit_topic(will.topic)?;
         if policy.checks_payload_format && !will.keeps_payload_format() {
             return Err(PAYLOAD_FORMAT);
         }

@@ -10,6 +10,7 @@ mod pattern;
 mod policy;
 mod requests;
 mod routes;
+mod system;
 
 pub use admission::{NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter, unavailable};
 pub use aliases::{Alias, InboundAliases, OutboundAliases};
@@ -18,6 +19,7 @@ pub use in_flight::{Dropped, InFlight, Pubrec, Source};
 pub use inbound_acks::{Acknowledgement, InUse, InboundAcks};
 pub use pace::Pace;
 pub use pattern::{ClientPattern, TopicPattern};
-pub use policy::{Offer, Policy, Versions};
+pub use policy::{Offer, Policy, SYSTEM_INTERVAL, Versions};
 pub use requests::{Answer, RequestKind, Requests};
 pub use routes::{Condition, Decision, Item, Request, Route, Routes, Verdict};
+pub use system::{Figures, SYSTEM_TOPICS, TopicSet, is_system};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use mqtt_plane::{Qos, ReasonCode, Subscription, Version, is_share};
+use mqtt_plane::{Closed, Qos, ReasonCode, Subscription, Version, is_share};
 
-use super::Bounds;
+use super::{Bounds, is_system};
+use crate::wire::share;
 
 /// The protocol versions that a binding accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +113,9 @@ pub struct Policy {
     pub checks_payload_format: bool,
     /// What [`Policy::response_information`] makes Response Information from, if there is any.
     pub response_information: Option<Arc<str>>,
+    /// How often the server tells what has changed of its `$SYS` topics, seconds; 0: it has none,
+    /// and they are topics like others.
+    pub system_interval: u32,
 }
 
 impl Policy {
@@ -122,7 +126,32 @@ impl Policy {
         bounds: Bounds::DEFAULT,
         checks_payload_format: false,
         response_information: None,
+        system_interval: SYSTEM_INTERVAL,
     };
+
+    /// Refuses a message to a topic of the server's own.
+    ///
+    /// # Errors
+    /// The code of its acknowledgement or of CONNACK, and the words for it.
+    pub fn admit_topic(&self, topic: &str) -> Result<(), Closed> {
+        if self.system_interval > 0 && is_system(topic) {
+            return Err(SYSTEM_TOPIC);
+        }
+        Ok(())
+    }
+
+    /// Refuses to share a subscription to topics of the server's own: each who wants to know is
+    /// told.
+    ///
+    /// # Errors
+    /// The code of SUBACK.
+    pub fn admit_shared(&self, filter: &str) -> Result<(), ReasonCode> {
+        let is_shared_system = || share(filter).is_some_and(|(_, filter)| is_system(filter));
+        if self.system_interval > 0 && is_shared_system() {
+            return Err(ReasonCode::TOPIC_FILTER_INVALID);
+        }
+        Ok(())
+    }
 
     /// Response Information for a client that asks for it: `{client-id}` in the text of the file
     /// stands for its client identifier.
@@ -131,6 +160,15 @@ impl Policy {
         self.response_information.as_deref().map(|text| text.replace("{client-id}", client_id))
     }
 }
+
+/// How often what has changed of the `$SYS` topics is told, seconds: mosquitto's default.
+pub const SYSTEM_INTERVAL: u32 = 10;
+
+/// A message to a topic of the server's own.
+const SYSTEM_TOPIC: Closed = Closed {
+    reason: ReasonCode::TOPIC_NAME_INVALID,
+    detail: "topics that begin with $SYS are the server's: publish to another one",
+};
 
 #[cfg(test)]
 mod tests {
