@@ -3,8 +3,8 @@
 use mqtt_plane::{ReasonCode, Stage};
 
 use super::connection::Connection;
-use crate::state::{Pubrec, Source};
-use crate::wire::{Ack, AckKind, encode_ack};
+use crate::state::{NOT_IN_FLIGHT, Pubrec, Source, publish_advice};
+use crate::wire::{Ack, AckKind, encode_ack, encode_ack_with};
 
 impl Connection {
     /// Ends a QoS 1 delivery [MQTT-4.4.0-2], with whatever reason code.
@@ -61,13 +61,28 @@ impl Connection {
         self.sessions.session(source.slot).acknowledge(source.position, stage);
     }
 
-    /// Appends an acknowledgement: a code alone, whether the client wants more or not
-    /// [MQTT-3.1.2-29]. It is shorter than the CONNACK that the client has taken, so that it is
-    /// within its Maximum Packet Size: [MQTT-3.4.2-2], [MQTT-3.4.2-3], [MQTT-3.5.2-2],
-    /// [MQTT-3.5.2-3], [MQTT-3.6.2-2], [MQTT-3.6.2-3], [MQTT-3.7.2-2], [MQTT-3.7.2-3].
+    /// Appends an acknowledgement. A refusal has a Reason String where the client wants one
+    /// [MQTT-3.1.2-29] and it fits: [MQTT-3.4.2-2], [MQTT-3.5.2-2], [MQTT-3.6.2-2],
+    /// [MQTT-3.7.2-2]. User properties it has none: [MQTT-3.4.2-3], [MQTT-3.5.2-3],
+    /// [MQTT-3.6.2-3], [MQTT-3.7.2-3]. The code alone is shorter than the CONNACK that the client
+    /// has taken, so that it is within its Maximum Packet Size.
     pub(super) fn answer(&mut self, kind: AckKind, packet_id: u16, reason: ReasonCode) {
-        let version = self.terms.version;
-        encode_ack(self.out(), version, kind, packet_id, reason);
         self.server.counters.packets_sent.increment();
+        let version = self.terms.version;
+        if reason.is_error() && self.explains {
+            let limit = self.terms.client_maximum_packet_size as usize;
+            let advice = match kind {
+                AckKind::Puback | AckKind::Pubrec => publish_advice(reason),
+                AckKind::Pubrel | AckKind::Pubcomp => NOT_IN_FLIGHT,
+            };
+            let ack = Ack { reason_string: Some(advice), ..Ack::new(packet_id, reason) };
+            let out = self.out();
+            let start = out.len();
+            if encode_ack_with(out, version, kind, &ack).is_ok() && out.len() - start <= limit {
+                return;
+            }
+            out.truncate(start);
+        }
+        encode_ack(self.out(), version, kind, packet_id, reason);
     }
 }

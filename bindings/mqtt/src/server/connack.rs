@@ -13,7 +13,8 @@ use crate::state::Terms;
 use crate::wire::{Connack, ConnackProperties, Connect, TooLong, encode_connack};
 
 /// The answer to CONNECT [MQTT-3.1.4-5]: the first that the client receives [MQTT-3.2.0-1], and
-/// once [MQTT-3.2.0-2].
+/// once [MQTT-3.2.0-2]. Where it would be larger than the client takes [MQTT-3.1.2-24], the
+/// Response Information is left out, which a server need not give (section 3.2.2.3.15).
 pub(super) fn write_connack(
     out: &mut Vec<u8>,
     connect: &Connect<'_>,
@@ -27,7 +28,8 @@ pub(super) fn write_connack(
     let response_information =
         asks_for_response.then(|| terms.policy.response_information(client_id)).flatten();
     let is_expiry_ours = terms.session_expiry != terms.session_expiry_asked;
-    let connack = Connack {
+    let start = out.len();
+    let mut connack = Connack {
         // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
         session_present,
         reason: ReasonCode::SUCCESS,
@@ -50,7 +52,13 @@ pub(super) fn write_connack(
             ..ConnackProperties::default()
         },
     };
-    encode_connack(out, terms.version, &connack)
+    encode_connack(out, terms.version, &connack)?;
+    let is_too_large = out.len() - start > terms.client_maximum_packet_size as usize;
+    if is_too_large && connack.properties.response_information.take().is_some() {
+        out.truncate(start);
+        encode_connack(out, terms.version, &connack)?;
+    }
+    Ok(())
 }
 
 /// Ends a connection before its session, with a CONNACK where there is one to give, and never a

@@ -148,6 +148,8 @@ pub(super) struct Opened {
     pub(super) outbound: Buffer,
     /// Topic Alias Maximum of the client.
     pub(super) alias_maximum: u16,
+    /// Whether answers may have Reason Strings [MQTT-3.1.2-29].
+    pub(super) explains: bool,
     pub(super) admission: Admission,
     pub(super) address: Option<AddressCount>,
 }
@@ -242,7 +244,8 @@ async fn open(
     server.counters.connections_opened.increment();
     server.counters.packets_sent.increment();
     let alias_maximum = connect.properties.topic_alias_maximum;
-    Ok(Opened { terms, table, sessions, outbound, alias_maximum, admission, address })
+    let explains = terms.version == Version::V5 && connect.properties.request_problem_information;
+    Ok(Opened { terms, table, sessions, outbound, alias_maximum, explains, admission, address })
 }
 
 /// A client id for a client that has none: a random UUID.

@@ -90,6 +90,8 @@ pub(super) struct Connection {
     pub(super) written: usize,
     pub(super) needs_flush: bool,
     pub(super) is_draining: bool,
+    /// Whether the client is told in words, too, why something is refused.
+    pub(super) explains: bool,
 }
 
 impl Connection {
@@ -100,7 +102,16 @@ impl Connection {
         opened: Opened,
         inbound: Option<Buffer>,
     ) -> Self {
-        let Opened { terms, table, sessions, outbound, alias_maximum, admission, address } = opened;
+        let Opened {
+            terms,
+            table,
+            sessions,
+            outbound,
+            alias_maximum,
+            explains,
+            admission,
+            address,
+        } = opened;
         let pace = Pace::new(&terms.policy.bounds, server.tick());
         let mut connection = Self {
             server,
@@ -120,6 +131,7 @@ impl Connection {
             written: 0,
             needs_flush: false,
             is_draining: false,
+            explains,
         };
         connection.resume();
         connection

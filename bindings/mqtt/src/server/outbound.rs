@@ -8,7 +8,7 @@ use mqtt_plane::{Appetite, Event, ReasonCode};
 use tokio::io::AsyncWrite;
 
 use super::connection::{By, Connection, End};
-use crate::state::{Answer, RequestKind};
+use crate::state::{Answer, RequestKind, filter_advice};
 use crate::wire::{encode_suback, encode_unsuback};
 
 /// Bytes written, of a buffer that is not all written, from which on they are taken out of it.
@@ -100,20 +100,30 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers SUBSCRIBE and UNSUBSCRIBE packets that are decided: with codes alone, whether the
-    /// client wants more or not [MQTT-3.1.2-29], so that there is nothing to leave out of a packet
-    /// that is too large [MQTT-3.9.2-1], [MQTT-3.9.2-2], [MQTT-3.11.2-1], [MQTT-3.11.2-2].
+    /// Answers SUBSCRIBE and UNSUBSCRIBE packets that are decided. Where a filter is refused there
+    /// is a Reason String, if the client wants one [MQTT-3.1.2-29] and it fits [MQTT-3.9.2-1],
+    /// [MQTT-3.11.2-1]; and no User Property [MQTT-3.9.2-2], [MQTT-3.11.2-2].
     pub(super) fn write_answers(&mut self) -> Result<(), End> {
         let version = self.terms.version;
         let limit = self.terms.client_maximum_packet_size as usize;
         while let Some(Answer { kind, packet_id, reasons }) = self.requests.answered() {
+            let advice = self.explains.then(|| advice(&reasons)).flatten();
             let out = self.out();
             let start = out.len();
-            let encoded = match kind {
-                RequestKind::Subscribe => encode_suback(out, version, packet_id, &reasons),
-                RequestKind::Unsubscribe => encode_unsuback(out, version, packet_id, &reasons),
+            let mut write = |advice: Option<&str>| {
+                out.truncate(start);
+                let encoded = match kind {
+                    RequestKind::Subscribe => {
+                        encode_suback(out, version, packet_id, advice, &reasons)
+                    }
+                    RequestKind::Unsubscribe => {
+                        encode_unsuback(out, version, packet_id, advice, &reasons)
+                    }
+                };
+                encoded.is_ok() && out.len() - start <= limit
             };
-            if encoded.is_err() || out.len() - start > limit {
+            let is_written = advice.is_some() && write(advice.as_deref()) || write(None);
+            if !is_written {
                 // [MQTT-3.1.2-24]
                 out.truncate(start);
                 let detail = "the answer is larger than the Maximum Packet Size of the client";
@@ -165,4 +175,14 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Why the first filter that is refused is, and which it is.
+fn advice(reasons: &[ReasonCode]) -> Option<String> {
+    let at = reasons.iter().position(|reason| reason.is_error())?;
+    let advice = filter_advice(reasons[at]);
+    Some(match reasons.len() {
+        1 => advice.to_owned(),
+        _ => format!("filter {}: {advice}", at + 1),
+    })
 }

@@ -1,6 +1,7 @@
 //! What a connection decides and remembers. No I/O, no clock.
 
 mod admission;
+mod advice;
 mod aliases;
 mod bounds;
 mod in_flight;
@@ -13,6 +14,7 @@ mod routes;
 mod system;
 
 pub use admission::{NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter, unavailable};
+pub use advice::{NOT_IN_FLIGHT, filter_advice, publish_advice};
 pub use aliases::{Alias, InboundAliases, OutboundAliases};
 pub use bounds::{Bounds, OverRate};
 pub use in_flight::{Dropped, InFlight, Pubrec, Source};

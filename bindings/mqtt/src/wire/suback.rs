@@ -170,13 +170,13 @@ mod tests {
     fn a_refused_filter_is_0x80_to_a_3_1_1_client() {
         let reasons = [ReasonCode(1), ReasonCode::NOT_AUTHORIZED, ReasonCode::SERVER_BUSY];
         let mut out = Vec::new();
-        encode_suback(&mut out, V311, 10, &reasons).unwrap();
+        encode_suback(&mut out, V311, 10, None, &reasons).unwrap();
         assert_eq!(out, [0x90, 5, 0, 10, 1, 0x80, 0x80]);
         out.clear();
-        encode_suback(&mut out, V5, 10, &reasons).unwrap();
+        encode_suback(&mut out, V5, 10, None, &reasons).unwrap();
         assert_eq!(out, [0x90, 6, 0, 10, 0, 1, 0x87, 0x80]);
         out.clear();
-        encode_unsuback(&mut out, V5, 10, &reasons[1..]).unwrap();
+        encode_unsuback(&mut out, V5, 10, None, &reasons[1..]).unwrap();
         assert_eq!(out, [0xB0, 5, 0, 10, 0, 0x87, 0x80]);
         assert!(read(V5, &out).is_ok());
     }

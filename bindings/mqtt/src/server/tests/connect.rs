@@ -151,6 +151,35 @@ fn a_client_that_asks_is_told_where_answers_may_go() {
     });
 }
 
+/// [MQTT-3.1.2-24]
+#[test]
+fn response_information_is_left_out_where_connack_would_be_too_large() {
+    run(async {
+        let response_information = Some("answers/{client-id}".into());
+        let bench = Bench::with_policy(Policy { response_information, ..Policy::DEFAULT });
+        let mut connect = Connect::new(Version::V5, "");
+        connect.properties.request_response_information = true;
+        let mut len = 0;
+        for (less, is_told) in [(None, true), (Some(0), true), (Some(1), false)] {
+            let mut client = bench.stream(Version::V5);
+            connect.properties.maximum_packet_size = less.map(|less| len - less);
+            client.connect(&connect).await;
+            len = client
+                .expect_packet(|packet| {
+                    let Packet::Connack(connack) = packet else { panic!("{packet:?}") };
+                    assert_eq!(connack.reason, ReasonCode::SUCCESS);
+                    let properties = connack.properties;
+                    assert!(properties.assigned_client_id.is_some());
+                    assert_eq!(properties.response_information.is_some(), is_told, "{less:?}");
+                    let mut bytes = Vec::new();
+                    crate::wire::encode_connack(&mut bytes, Version::V5, &connack).unwrap();
+                    u32::try_from(bytes.len()).unwrap()
+                })
+                .await;
+        }
+    });
+}
+
 /// [MQTT-3.1.2-3], [MQTT-3.1.4-1]
 #[test]
 fn a_malformed_connect_is_answered_in_5_0_and_closed_in_3_1_1() {

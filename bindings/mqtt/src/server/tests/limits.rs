@@ -6,7 +6,7 @@ use mqtt_plane::{Event, PayloadFormat, Qos, ReasonCode, Version};
 
 use super::script::{Asked, Bench, Client, delivery, run, settle};
 use crate::state::{Bounds, OverRate, Policy};
-use crate::wire::{Connect, Packet, User, WillView};
+use crate::wire::{Connect, Packet, User, WillView, encode};
 
 fn bench(bounds: Bounds) -> Bench {
     Bench::with_policy(Policy { bounds, ..Policy::DEFAULT })
@@ -60,6 +60,59 @@ fn a_connect_beyond_a_limit_is_refused_with_the_code_for_it() {
             assert_eq!(answer(&mut client, &connect).await, reason);
         }
     });
+}
+
+/// [MQTT-3.1.2-29], [MQTT-3.4.2-2], [MQTT-3.5.2-2], [MQTT-3.6.2-2], [MQTT-3.7.2-2], [MQTT-3.9.2-1],
+/// [MQTT-3.11.2-1]
+#[test]
+fn words_are_for_those_who_want_them_and_whom_they_fit() {
+    run(async {
+        let bench = bench(Bounds { topic_length: 4, ..Bounds::DEFAULT });
+        for request in [
+            &b"\x32\x0A\x00\x05abcde\x00\x01\x00"[..],
+            b"\x34\x0A\x00\x05abcde\x00\x01\x00",
+            b"\x50\x02\x00\x01",
+            b"\x62\x02\x00\x01",
+            b"\x82\x0B\x00\x01\x00\x00\x05abcde\x00",
+            b"\xA2\x08\x00\x01\x00\x00\x03a#b",
+        ] {
+            let len = words(&bench, request, None, true).await.unwrap();
+            assert_eq!(words(&bench, request, Some(len), true).await, Some(len), "just fits");
+            assert_eq!(words(&bench, request, Some(len - 1), true).await, None, "just does not");
+            assert_eq!(words(&bench, request, None, false).await, None, "is not wanted");
+        }
+    });
+}
+
+/// The length of the answer to `request`, which is refused, if it has a Reason String. The client
+/// takes packets of `size` and `wants` such strings.
+async fn words(bench: &Bench, request: &[u8], size: Option<u32>, wants: bool) -> Option<u32> {
+    let mut connect = Connect::new(Version::V5, "c");
+    connect.properties.maximum_packet_size = size;
+    connect.properties.request_problem_information = wants;
+    let mut client = bench.stream(Version::V5);
+    client.connect(&connect).await;
+    client.expect_connack().await;
+    client.send(request).await;
+    client
+        .expect_packet(|packet| {
+            let words = match &packet {
+                Packet::Puback(ack)
+                | Packet::Pubrec(ack)
+                | Packet::Pubrel(ack)
+                | Packet::Pubcomp(ack) => {
+                    assert!(ack.reason.is_error());
+                    ack.reason_string
+                }
+                Packet::Suback(suback) => suback.reason_string,
+                Packet::Unsuback(unsuback) => unsuback.reason_string,
+                other => panic!("{other:?}"),
+            };
+            let mut bytes = Vec::new();
+            encode(&mut bytes, Version::V5, &packet).unwrap();
+            words.map(|_| u32::try_from(bytes.len()).unwrap())
+        })
+        .await
 }
 
 #[test]

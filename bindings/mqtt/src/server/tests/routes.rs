@@ -71,6 +71,7 @@ fn each_exit_gets_a_session_at_first_use_and_the_acknowledgements_stay_in_order(
         let bench = two_exits();
         let mut connect = Connect::new(Version::V5, "dev-1");
         connect.will = Some(WillView::new("a/will", b"", Qos::AtMostOnce, false));
+        connect.properties.request_problem_information = false;
         let mut client = bench.stream(Version::V5);
         client.connect(&connect).await;
         client.expect_connack().await;

@@ -401,10 +401,12 @@ impl Bench {
         });
     }
 
-    /// A client with a session, its exit's note of that taken.
+    /// A client with a session, its exit's note of that taken. It wants codes and no words.
     pub(super) async fn client(&self, version: Version, client_id: &str) -> Client {
         let mut client = self.stream(version);
-        client.connect(&Connect::new(version, client_id)).await;
+        let mut connect = Connect::new(version, client_id);
+        connect.properties.request_problem_information = false;
+        client.connect(&connect).await;
         client.expect_connack().await;
         self.exits.iter().for_each(|exit| drop(exit.asked()));
         client

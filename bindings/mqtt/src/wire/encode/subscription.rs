@@ -29,8 +29,9 @@ pub fn encode_subscribe(
     })
 }
 
-/// Appends a SUBACK without properties [MQTT-3.9.2-1], [MQTT-3.9.2-2]; one reason a filter, in
-/// order [MQTT-3.9.3-1]. To 3.1.1 all failures are 0x80.
+/// Appends a SUBACK without user properties; one reason a filter, in order [MQTT-3.9.3-1]. Whether
+/// the peer wants the Reason String [MQTT-3.1.2-29] and takes a packet that large [MQTT-3.9.2-1] is
+/// the caller's to know. To 3.1.1 all failures are 0x80.
 ///
 /// # Errors
 /// [`TooLong`].
@@ -38,9 +39,10 @@ pub fn encode_suback(
     out: &mut Vec<u8>,
     version: Version,
     packet_id: u16,
+    reason_string: Option<&str>,
     reasons: &[ReasonCode],
 ) -> Result<(), TooLong> {
-    suback(out, version, packet_id, (None, User::NONE), reasons.iter().copied())
+    suback(out, version, packet_id, (reason_string, User::NONE), reasons.iter().copied())
 }
 
 /// Appends an UNSUBSCRIBE.
@@ -61,7 +63,7 @@ pub fn encode_unsubscribe(
     })
 }
 
-/// Appends an UNSUBACK without properties [MQTT-3.11.2-1], [MQTT-3.11.2-2]; one reason a filter, in
+/// Appends an UNSUBACK as [`encode_suback`] does a SUBACK [MQTT-3.11.2-1]; one reason a filter, in
 /// order [MQTT-3.11.3-1]. 3.1.1 has no reasons in it.
 ///
 /// # Errors
@@ -70,9 +72,10 @@ pub fn encode_unsuback(
     out: &mut Vec<u8>,
     version: Version,
     packet_id: u16,
+    reason_string: Option<&str>,
     reasons: &[ReasonCode],
 ) -> Result<(), TooLong> {
-    unsuback(out, version, packet_id, (None, User::NONE), reasons.iter().copied())
+    unsuback(out, version, packet_id, (reason_string, User::NONE), reasons.iter().copied())
 }
 
 pub(super) fn subscribe_packet(
