@@ -72,6 +72,12 @@ fn every_id_that_is_cited_exists() {
 }
 
 #[test]
+fn a_reason_is_given_only_where_something_is_missing() {
+    let stale = page::reasons_for_nothing(&statement::all(), &citations());
+    assert!(stale.is_empty(), "{stale:#?}");
+}
+
+#[test]
 fn the_page_says_what_is_cited() {
     let made = page::make(&statement::all(), &citations());
     let path = root().join("docs/conformance.md");

@@ -42,12 +42,26 @@ impl<'a> Row<'a> {
     /// What there is not, of what there should be.
     fn gap(&self) -> Option<&'static str> {
         match (self.statement.side, self.code.is_empty(), self.tests.is_empty()) {
+            // The server has code for what it checks of them, and a test then shows that it does.
+            (Side::Client, _, true) => Some("no test shows what becomes of it"),
             (Side::Client, ..) | (_, false, false) => None,
             (_, true, true) => Some("neither code nor a test cites it"),
             (_, true, false) => Some("tests cite it, no code does"),
             (_, false, true) => Some("code cites it, no test does"),
         }
     }
+}
+
+/// The statements that have all they should have, and a reason why not.
+pub(crate) fn reasons_for_nothing(statements: &[Statement], citations: &[Citation]) -> Vec<String> {
+    let rows = statements.iter().map(|statement| Row::new(statement, citations));
+    rows.filter(|row| row.gap().is_none())
+        .filter_map(|row| {
+            let Statement { id, specification, reason, .. } = row.statement;
+            let reason = reason.as_ref()?;
+            Some(format!("[{id}] of {specification}: {reason}"))
+        })
+        .collect()
 }
 
 /// The page's text.
@@ -84,7 +98,7 @@ fn summary(page: &mut String, rows: &[Row<'_>]) {
     let count = |is: &dyn Fn(&Row<'_>) -> bool| rows.iter().filter(|row| is(row)).count();
     let of_clients = count(&|row| row.statement.side == Side::Client);
     let checked = count(&|row| row.statement.side == Side::Client && !row.tests.is_empty());
-    let gaps = count(&|row| row.gap().is_some());
+    let gaps = count(&|row| row.statement.side != Side::Client && row.gap().is_some());
     let open = count(&|row| row.gap().is_some() && row.statement.reason.is_none());
     writeln!(
         page,
