@@ -1,5 +1,4 @@
-// One mqtt.js client, driven by JSON commands on standard input: the same commands and events as
-// paho_client.py describes.
+// One mqtt.js client, driven by JSON commands on standard input: see README.md.
 
 const mqtt = require('mqtt');
 const readline = require('node:readline');
@@ -67,6 +66,18 @@ function described(values) {
 // QoS 1 publishes in flight, at most.
 const inFlight = 200;
 
+// Longer payloads are not printed, but held against the pattern.
+const longest = 65536;
+
+const pattern = (size) => Buffer.from(Uint8Array.from({ length: size }, (_, at) => at % 251));
+
+const payloadOf = ({ size, payload = '' }) => (size ? pattern(size) : Buffer.from(payload, 'hex'));
+
+const describedPayload = (payload) =>
+  (payload.length > longest
+    ? { size: payload.length, is_pattern: payload.equals(pattern(payload.length)) }
+    : { payload: payload.toString('hex') });
+
 let client;
 let five;
 let reason = null;
@@ -82,13 +93,13 @@ const commands = {
       clientId: command.client_id ?? '',
       clean: command.clean ?? true,
       keepalive: command.keep_alive ?? 60,
-      reconnectPeriod: 0,
+      reconnectPeriod: command.reconnect ? 100 : 0,
       resubscribe: false,
     };
     if (five) options.properties = properties(command.properties);
     if (command.will) {
-      const { topic, payload, qos = 0, retain = false } = command.will;
-      options.will = { topic, payload: Buffer.from(payload, 'hex'), qos, retain };
+      const { topic, qos = 0, retain = false } = command.will;
+      options.will = { topic, payload: payloadOf(command.will), qos, retain };
       if (five) options.will.properties = properties(command.will.properties);
     }
     client = mqtt.connect(options);
@@ -101,7 +112,7 @@ const commands = {
     client.on('message', (topic, payload, packet) =>
       emit('message', {
         topic,
-        payload: payload.toString('hex'),
+        ...describedPayload(payload),
         qos: packet.qos,
         retain: packet.retain,
         dup: packet.dup,
@@ -130,9 +141,9 @@ const commands = {
       emit('unsuback', { codes: packet?.granted ?? [] }));
   },
   publish(command) {
-    const { topic, payload = '', qos = 0, retain = false } = command;
+    const { topic, qos = 0, retain = false } = command;
     const more = five ? { properties: properties(command.properties) } : {};
-    client.publish(topic, Buffer.from(payload, 'hex'), { qos, retain, ...more }, (error, packet) =>
+    client.publish(topic, payloadOf(command), { qos, retain, ...more }, (error, packet) =>
       emit('published', { code: error ? error.code ?? 128 : packet?.reasonCode ?? 0 }));
   },
   publish_many(command) {

@@ -1,20 +1,4 @@
-"""One paho-mqtt client, driven by JSON commands on standard input.
-
-Each line in is a command, each line out an event; bytes are hexadecimal. mqttjs_client.cjs takes
-and gives the same, so that one test runs with both.
-
-  {"do": "connect", "host", "port", "version": 4 | 5, "client_id", "clean", "keep_alive", "will",
-   "properties"}                        {"event": "connack", "code", "session_present", "properties"}
-  {"do": "subscribe", "filters": [{"filter", "qos", "no_local", "retain_as_published",
-   "retain_handling"}], "identifier"}   {"event": "suback", "codes"}
-  {"do": "unsubscribe", "filters"}      {"event": "unsuback"}
-  {"do": "publish", "topic", "payload", "qos", "retain", "properties"}
-                                        {"event": "published", "code"}
-  {"do": "publish_many", "topic", "qos", "count"}: payloads 0, 1, 2, ... in decimal
-                                        {"event": "published_all", "count"}
-  {"do": "disconnect", "reason"}        {"event": "closed", "code"}
-  {"event": "message", "topic", "payload", "qos", "retain", "dup", "properties"}
-"""
+"""One paho-mqtt client, driven by JSON commands on standard input: see README.md."""
 
 import json
 import sys
@@ -22,57 +6,10 @@ import threading
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-NAMES = {
-    "payload_format": "PayloadFormatIndicator",
-    "message_expiry": "MessageExpiryInterval",
-    "content_type": "ContentType",
-    "response_topic": "ResponseTopic",
-    "correlation_data": "CorrelationData",
-    "user": "UserProperty",
-    "identifiers": "SubscriptionIdentifier",
-    "will_delay": "WillDelayInterval",
-    "session_expiry": "SessionExpiryInterval",
-    "receive_maximum": "ReceiveMaximum",
-    "maximum_packet_size": "MaximumPacketSize",
-    "maximum_qos": "MaximumQoS",
-    "assigned_client_id": "AssignedClientIdentifier",
-    "server_keep_alive": "ServerKeepAlive",
-    "reason_string": "ReasonString",
-}
-
-output = threading.Lock()
-
-
-def emit(event, **fields):
-    with output:
-        print(json.dumps({"event": event, **fields}), flush=True)
-
-
-def properties(packet, values):
-    result = Properties(packet)
-    for name, value in (values or {}).items():
-        if name == "correlation_data":
-            value = bytes.fromhex(value)
-        if name == "user":
-            value = [tuple(pair) for pair in value]
-        setattr(result, NAMES[name], value)
-    return result
-
-
-def described(values):
-    result = {}
-    for name, word in NAMES.items():
-        value = getattr(values, word, None) if values is not None else None
-        if value is None:
-            continue
-        if isinstance(value, bytes):
-            value = value.hex()
-        result[name] = value
-    return result
+from driver import described, described_payload, emit, payload_of, properties
 
 
 class Driver:
@@ -87,6 +24,7 @@ class Driver:
         self.five = command["version"] == 5
         client_id = command.get("client_id", "")
         arguments = {"client_id": client_id, "protocol": mqtt.MQTTv5 if self.five else mqtt.MQTTv311}
+        arguments["reconnect_on_failure"] = command.get("reconnect", False)
         if not self.five:
             arguments["clean_session"] = command.get("clean", True)
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, **arguments)
@@ -101,7 +39,7 @@ class Driver:
         will = command.get("will")
         if will:
             more = {"properties": properties(PacketTypes.WILLMESSAGE, will.get("properties"))} if self.five else {}
-            client.will_set(will["topic"], bytes.fromhex(will["payload"]), will.get("qos", 0), will.get("retain", False), **more)
+            client.will_set(will["topic"], payload_of(will), will.get("qos", 0), will.get("retain", False), **more)
         more = {}
         if self.five:
             more["clean_start"] = command.get("clean", True)
@@ -119,11 +57,11 @@ class Driver:
         emit(
             "message",
             topic=message.topic,
-            payload=message.payload.hex(),
             qos=message.qos,
             retain=message.retain,
             dup=message.dup,
             properties=described(message.properties),
+            **described_payload(message.payload),
         )
 
     def on_publish(self, client, userdata, mid, code, values):
@@ -161,8 +99,7 @@ class Driver:
 
     def publish(self, command):
         more = {"properties": properties(PacketTypes.PUBLISH, command.get("properties"))} if self.five else {}
-        payload = bytes.fromhex(command.get("payload", ""))
-        self.client.publish(command["topic"], payload, command.get("qos", 0), command.get("retain", False), **more)
+        self.client.publish(command["topic"], payload_of(command), command.get("qos", 0), command.get("retain", False), **more)
 
     def publish_many(self, command):
         with self.lock:
