@@ -156,9 +156,9 @@ fn names_an_issue(line: &str) -> bool {
 
 /// The source files of this repository, of any language.
 fn sources() -> Vec<PathBuf> {
-    let mut all = files(root(), &["rs", "py", "cjs", "java", "sh"]);
-    let scripts =
-        ["start", "test", "bench", "fuzz", "soak-faults"].map(|name| format!("scripts/{name}"));
+    let mut all = files(root(), &["rs", "py", "cjs", "java", "c", "sh"]);
+    let scripts = ["start", "test", "bench", "fuzz", "hostile", "soak-faults"]
+        .map(|name| format!("scripts/{name}"));
     for script in scripts.iter().map(String::as_str).chain([".ci/run"]) {
         all.push(root().join(script));
     }
