@@ -15,6 +15,7 @@
 
 mod aliases;
 mod bounds;
+mod clients;
 mod command_line;
 mod connections;
 mod exchange;
@@ -24,6 +25,9 @@ mod forms;
 mod harness;
 mod limits;
 mod offer;
+#[path = "../faults/proxy.rs"]
+#[expect(dead_code, reason = "the tests of faults use the rest")]
+mod proxy;
 mod qos2;
 mod record_read;
 mod record_written;

@@ -78,11 +78,6 @@ fn start(name: &str) -> Kafka {
 impl Records {
     /// Starts it for the Kafka at `address`.
     pub(crate) fn start(address: &str) -> Self {
-        let script = root().join("scripts/kafka/kafka.sh");
-        let class_path =
-            Command::new(script).arg("classpath").output().expect("run kafka.sh classpath");
-        assert!(class_path.status.success(), "{}", String::from_utf8_lossy(&class_path.stderr));
-        let class_path = String::from_utf8(class_path.stdout).unwrap();
         let mut program = Command::new("java")
             .args([
                 "-Xmx256m",
@@ -90,7 +85,7 @@ impl Records {
                 "-XX:TieredStopAtLevel=1",
                 "-Dkafka.log.level=OFF",
             ])
-            .args(["-cp", class_path.trim()])
+            .args(["-cp", &class_path()])
             .arg(root().join("tests/clients/Records.java"))
             .arg(address)
             .stdin(Stdio::piped())
@@ -102,6 +97,14 @@ impl Records {
         let port = port.trim().parse().expect("the port of Records.java (is this a JDK?)");
         Self { port, _program: program }
     }
+}
+
+/// The class path of Kafka's jars.
+pub(super) fn class_path() -> String {
+    let script = root().join("scripts/kafka/kafka.sh");
+    let output = Command::new(script).arg("classpath").output().expect("run kafka.sh classpath");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// A record as Kafka's own consumer shows it.
@@ -155,6 +158,17 @@ impl Topics {
         if is_embedded() { Self::embedded(2) } else { Self::create_in(&kafka().records, more) }
     }
 
+    /// As [`Topics::create`], of topics that take records of `bytes`; a log in the engine's own
+    /// process takes what it takes.
+    pub(crate) fn create_large(bytes: u32) -> Self {
+        if is_embedded() {
+            return Self::embedded(2);
+        }
+        let mut topics = Self::of(&kafka().records);
+        topics.create_with(&[], &json!({"max.message.bytes": bytes.to_string()}));
+        topics
+    }
+
     /// Topics of this many partitions in a log that the engine keeps itself, where they are made
     /// when they are first used.
     pub(crate) fn embedded(partitions: usize) -> Self {
@@ -188,14 +202,19 @@ impl Topics {
 
     /// Creates all topics.
     pub(crate) fn create_all(&mut self, more: &[&str]) {
+        self.create_with(more, &json!({}));
+    }
+
+    fn create_with(&mut self, more: &[&str], config: &Value) {
+        let mut compacted = config.clone();
+        compacted["cleanup.policy"] = json!("compact");
+        let topic = |name: &str, partitions: u32, config: &Value| json!({"name": self.name(name), "partitions": partitions, "config": config});
         let mut list = vec![
-            json!({"name": self.name("messages"), "partitions": 3, "config": {}}),
-            json!({"name": self.name("retained"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
-            json!({"name": self.name("sessions"), "partitions": 2, "config": {"cleanup.policy": "compact"}}),
+            topic("messages", 3, config),
+            topic("retained", 2, &compacted),
+            topic("sessions", 2, &compacted),
         ];
-        for name in more {
-            list.push(json!({"name": self.name(name), "partitions": 2, "config": {}}));
-        }
+        list.extend(more.iter().map(|name| topic(name, 2, config)));
         self.ask(json!({"do": "create", "topics": list}));
     }
 

@@ -28,6 +28,7 @@ pub(crate) use packet::{
 pub(crate) use process::{PATIENCE, Process};
 pub(crate) use programs::{
     LIBRARIES, Library, Script, mosquitto_message, mosquitto_pub, mosquitto_sub,
+    mosquitto_sub_again,
 };
 pub(crate) use setup::{Setup, fill};
 pub(crate) use sockets::Sockets;

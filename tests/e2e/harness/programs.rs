@@ -1,23 +1,87 @@
-//! MQTT clients of others: mosquitto's programs, paho-mqtt, mqtt.js.
+//! MQTT clients of others: mosquitto's programs, and libraries, each behind a driver of
+//! `tests/clients`.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::kafka::{clients, hex, root, text, unhex};
+use super::client::{V5, V311};
+use super::kafka::{class_path, clients, hex, root, text, unhex};
 use super::process::Process;
 
-/// A client library that speaks both versions of the protocol.
+/// A client library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Library {
     /// paho-mqtt, of Python.
     Paho,
+    /// aiomqtt, of Python.
+    Aiomqtt,
+    /// gmqtt, of Python.
+    Gmqtt,
     /// mqtt.js, of Node.
     MqttJs,
+    /// rumqttc, of Rust.
+    Rumqttc,
+    /// Eclipse Paho C.
+    PahoC,
+    /// Eclipse Paho Java.
+    PahoJava,
 }
 
-/// Both libraries.
+/// The libraries that tests of one thing use: those that hide least.
 pub(crate) const LIBRARIES: [Library; 2] = [Library::Paho, Library::MqttJs];
+
+impl Library {
+    /// The driver, for this version of the protocol.
+    fn command(self, version: u8) -> Command {
+        match self {
+            Self::Paho => python("paho_client.py"),
+            Self::Aiomqtt => python("aiomqtt_client.py"),
+            Self::Gmqtt => python("gmqtt_client.py"),
+            Self::MqttJs => {
+                let mut command = Command::new("node");
+                command
+                    .arg(drivers().join("mqttjs_client.cjs"))
+                    .env("NODE_PATH", installed("node_modules"));
+                command
+            }
+            Self::Rumqttc => Command::new(installed("rumqttc/debug/rumqttc-client")),
+            Self::PahoC => Command::new(installed("c/paho_client")),
+            Self::PahoJava => {
+                let path = format!(
+                    "{}:{}/*:{}",
+                    installed("java/classes").display(),
+                    installed("java/jars").display(),
+                    class_path()
+                );
+                let mut command = Command::new("java");
+                command
+                    .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &path])
+                    .arg(if version == V5 { "PahoV5" } else { "PahoV3" });
+                command
+            }
+        }
+    }
+}
+
+fn drivers() -> PathBuf {
+    root().join("tests/clients")
+}
+
+/// What `scripts/test` has installed.
+fn installed(name: impl AsRef<Path>) -> PathBuf {
+    let path = clients().join(name);
+    assert!(path.exists(), "{} is missing: run scripts/test", path.display());
+    path
+}
+
+fn python(driver: &str) -> Command {
+    let mut command = Command::new(installed("venv/bin/python"));
+    // Without bytecode beside the sources.
+    command.arg("-B").arg(drivers().join(driver));
+    command
+}
 
 /// A client of a library, in a process of its own. Commands and events: `paho_client.py`.
 pub(crate) struct Script {
@@ -35,27 +99,18 @@ pub(crate) struct Message {
     pub(crate) properties: Value,
 }
 
+impl Message {
+    /// The payload, which must be text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.payload.clone()).unwrap()
+    }
+}
+
 impl Script {
-    /// Starts a client program that is not connected yet.
-    pub(crate) fn start(library: Library) -> Self {
-        let directory = root().join("tests/clients");
-        let environment = clients();
-        let mut command = match library {
-            Library::Paho => {
-                let python = environment.join("venv/bin/python");
-                assert!(python.exists(), "{} is missing: run scripts/test", python.display());
-                let mut command = Command::new(python);
-                command.arg(directory.join("paho_client.py"));
-                command
-            }
-            Library::MqttJs => {
-                let modules = environment.join("node_modules");
-                assert!(modules.exists(), "{} is missing: run scripts/test", modules.display());
-                let mut command = Command::new("node");
-                command.arg(directory.join("mqttjs_client.cjs")).env("NODE_PATH", modules);
-                command
-            }
-        };
+    /// Starts a client program that is not connected yet, for one version.
+    pub(crate) fn start(library: Library, version: u8) -> Self {
+        assert!(version == V5 || version == V311);
+        let mut command = library.command(version);
         Self { process: Process::start(&format!("{library:?}"), &mut command), waiting: Vec::new() }
     }
 
@@ -72,7 +127,20 @@ impl Script {
         client_id: &str,
         more: Value,
     ) -> Self {
-        let mut script = Self::start(library);
+        let mut script = Self::start(library, version);
+        let connack = script.connect_again(port, version, client_id, more);
+        assert_eq!(connack["code"], 0, "{connack}");
+        script
+    }
+
+    /// Connects a program that is not connected; the event that says what came of it.
+    pub(crate) fn connect_again(
+        &mut self,
+        port: u16,
+        version: u8,
+        client_id: &str,
+        more: Value,
+    ) -> Value {
         let mut command = json!({
             "do": "connect",
             "host": "127.0.0.1",
@@ -83,10 +151,8 @@ impl Script {
         for (name, value) in more.as_object().unwrap() {
             command[name] = value.clone();
         }
-        script.command(&command);
-        let connack = script.event("connack");
-        assert_eq!(connack["code"], 0, "{connack}");
-        script
+        self.command(&command);
+        self.event("connack")
     }
 
     /// Gives a command.
@@ -96,15 +162,22 @@ impl Script {
 
     /// The next event of this name; others wait.
     pub(crate) fn event(&mut self, name: &str) -> Value {
-        if let Some(at) = self.waiting.iter().position(|event| event["event"] == name) {
+        self.event_of(&[name])
+    }
+
+    /// The next event of one of these names; others wait.
+    pub(crate) fn event_of(&mut self, names: &[&str]) -> Value {
+        let is_awaited = |event: &Value| names.iter().any(|name| event["event"] == *name);
+        if let Some(at) = self.waiting.iter().position(is_awaited) {
             return self.waiting.remove(at);
         }
         loop {
-            let event: Value = serde_json::from_str(&self.process.line(name)).expect("an event");
-            if event["event"] == name {
+            let line = self.process.line(&names.join(" or "));
+            let event: Value = serde_json::from_str(&line).expect("an event");
+            if is_awaited(&event) {
                 return event;
             }
-            assert_ne!(event["event"], "closed", "the connection was closed before: {name}");
+            assert_ne!(event["event"], "closed", "the connection was closed before: {names:?}");
             self.waiting.push(event);
         }
     }
@@ -162,8 +235,15 @@ impl Script {
 
 /// `mosquitto_sub`, subscribed; it prints `MESSAGE TOPIC QOS RETAIN PAYLOAD-IN-HEX` a message.
 pub(crate) fn mosquitto_sub(port: u16, version: &str, arguments: &[&str]) -> Process {
+    let process = mosquitto_sub_again(port, version, arguments);
+    while !process.line("SUBACK").contains("SUBACK") {}
+    process
+}
+
+/// As [`mosquitto_sub`], where messages may come before it is subscribed.
+pub(crate) fn mosquitto_sub_again(port: u16, version: &str, arguments: &[&str]) -> Process {
     let port = port.to_string();
-    let process = Process::start(
+    Process::start(
         "mosquitto_sub",
         // Its lines as they are written: into a pipe it would collect them.
         Command::new("stdbuf")
@@ -171,9 +251,7 @@ pub(crate) fn mosquitto_sub(port: u16, version: &str, arguments: &[&str]) -> Pro
             .args(["-h", "127.0.0.1", "-p", &port, "-V", version, "-d"])
             .args(["-F", "MESSAGE %t %q %r %x"])
             .args(arguments),
-    );
-    while !process.line("SUBACK").contains("SUBACK") {}
-    process
+    )
 }
 
 /// The next message that `mosquitto_sub` prints.

@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::engine::{Engine, is_stand_in};
-use super::kafka::Topics;
+use super::kafka::{Topics, is_embedded};
 
 /// A configuration. `@name` in the pieces stands for this test's Kafka topic `name`.
 #[derive(Clone)]
@@ -148,6 +148,18 @@ bindings:
         let topics = Topics::create(&self.topics);
         let address = topics.address().to_owned();
         self.start_at(&address, topics)
+    }
+
+    /// As [`Setup::start`], on topics that take large records: the engine, and the size of a payload
+    /// that it takes, bytes. That is 10 MB, or what fits into the log of the engine's own process.
+    pub(crate) fn start_large(&self) -> (Engine, usize) {
+        const SIZE: usize = 10_000_000;
+        if is_stand_in() {
+            return (Engine::stand_in(), SIZE);
+        }
+        let topics = Topics::create_large(11_000_000);
+        let address = topics.address().to_owned();
+        (self.start_at(&address, topics), if is_embedded() { 1_000_000 } else { SIZE })
     }
 
     /// Starts the engine on an address in place of a file: `serve` has the text served, and says
