@@ -24,6 +24,7 @@ mod forms;
 #[expect(dead_code, unused_imports, reason = "the tests of faults use the rest")]
 mod harness;
 mod limits;
+mod mosquitto;
 mod offer;
 #[path = "../faults/proxy.rs"]
 #[expect(dead_code, reason = "the tests of faults use the rest")]
