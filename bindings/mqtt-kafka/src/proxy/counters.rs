@@ -74,8 +74,14 @@ counters! {
     subscriptions_refused,
     /// Subscriptions that a reload left without a Kafka topic.
     subscriptions_unrouted,
-    /// Wills handed to Kafka.
+    /// Wills that wait until their delay has passed or their session ends.
+    wills_delayed,
+    /// Wills that Kafka has.
     wills_published,
-    /// Wills that Kafka or the routes refused.
+    /// Wills that were taken back: by DISCONNECT, or by a client that came back in time.
+    wills_discarded,
+    /// Times that a will which Kafka had not taken was put aside, to be tried again.
+    wills_retried,
+    /// Wills that were given up, since Kafka or the routes do not take them.
     wills_failed,
 }

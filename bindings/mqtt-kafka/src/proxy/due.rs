@@ -1,13 +1,12 @@
-//! Sessions that expire: one timer a worker.
+//! Sessions that expire, and wills whose delay passes: one timer a worker.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
 use super::hub::Hub;
-use super::kept::Kept;
+use super::kept::{Fallen, Kept, KeptWill};
 
 /// How long a timer runs at most: a day, so that it need not reach centuries ahead.
 const LONGEST: Duration = Duration::from_secs(86_400);
@@ -19,12 +18,16 @@ pub(super) struct Alarm {
 }
 
 impl Hub {
-    /// Keeps the session of a client that is gone.
+    /// Keeps the session of a client that is gone [MQTT-3.1.2-23].
     pub(super) fn keep(self: &Rc<Self>, client_id: &str, kept: Kept) {
         self.discard_kept(client_id);
+        let has_will = kept.will.is_some();
         match self.shared.kept.insert(client_id, Box::new(kept), self.cx.index()) {
             Ok(()) => {
                 self.counters.sessions_kept.increment();
+                if has_will {
+                    self.counters.wills_delayed.increment();
+                }
                 self.arm();
             }
             Err(kept) => {
@@ -37,39 +40,75 @@ impl Hub {
                     "as many sessions of clients that are away are kept as may be: this one ends \
                      with its connection"
                 );
+                if let Some(KeptWill { will, .. }) = kept.will {
+                    self.publish_will(client_id, will);
+                }
             }
         }
     }
 
-    /// The session that is kept of a client, if it has not expired.
+    /// The session that is kept of a client, if it has not expired, to be gone on with: its will is
+    /// discarded, unless it is due already [MQTT-3.1.3-9].
     pub(super) fn take_kept(self: &Rc<Self>, client_id: &str) -> Option<Box<Kept>> {
+        let mut kept = self.take_unexpired(client_id)?;
+        if let Some(KeptWill { at, will }) = kept.will.take() {
+            self.counters.wills_delayed.decrement();
+            if at <= self.cx.clock().now() {
+                // Its timer is about to end.
+                self.publish_will(client_id, will);
+            } else {
+                self.counters.wills_discarded.increment();
+            }
+        }
+        Some(kept)
+    }
+
+    /// Ends the session that is kept of a client [MQTT-3.1.2-4], and with it the delay of its will.
+    pub(super) fn discard_kept(self: &Rc<Self>, client_id: &str) {
+        if let Some(kept) = self.take_unexpired(client_id) {
+            self.counters.sessions_discarded.increment();
+            self.end_kept(client_id, *kept);
+        }
+    }
+
+    fn take_unexpired(self: &Rc<Self>, client_id: &str) -> Option<Box<Kept>> {
         let kept = self.shared.kept.take(client_id)?;
         self.counters.sessions_kept.decrement();
         if kept.expires.is_some_and(|expires| expires <= self.cx.clock().now()) {
             // Its timer is about to end.
-            self.expire(client_id, &kept);
+            self.expire(client_id, *kept);
             return None;
         }
         Some(kept)
     }
 
-    /// Ends the session that is kept of a client [MQTT-3.1.2-4].
-    pub(super) fn discard_kept(self: &Rc<Self>, client_id: &str) {
-        if let Some(kept) = self.take_kept(client_id) {
-            self.end_seats(&kept);
-            self.counters.sessions_discarded.increment();
-        }
-    }
-
     /// [MQTT-4.1.0-2]
-    fn expire(self: &Rc<Self>, client_id: &str, kept: &Kept) {
-        self.end_seats(kept);
+    fn expire(self: &Rc<Self>, client_id: &str, kept: Kept) {
         self.counters.sessions_expired.increment();
         tracing::debug!(
             event = "mqtt_kafka.session.expired",
             binding = %self.name,
             client = client_id,
         );
+        self.end_kept(client_id, kept);
+    }
+
+    /// A session has ended: its seats are free, and its will is due [MQTT-3.1.2-8].
+    fn end_kept(self: &Rc<Self>, client_id: &str, kept: Kept) {
+        self.end_seats(&kept);
+        if let Some(KeptWill { will, .. }) = kept.will {
+            self.counters.wills_delayed.decrement();
+            self.publish_will(client_id, will);
+        }
+    }
+
+    /// This instance ends. If no other takes its place, sessions that are kept are not gone on
+    /// with: the wills among them are due.
+    pub(super) fn end_delays(self: &Rc<Self>) {
+        for (client_id, will) in self.shared.kept.end(self.cx.index()) {
+            self.counters.wills_delayed.decrement();
+            self.publish_will(&client_id, will);
+        }
     }
 
     /// Sets the timer to what is due next on this worker.
@@ -89,19 +128,25 @@ impl Hub {
             let Some(hub) = hub.upgrade() else { return };
             hub.alarm.take();
             if wait <= LONGEST {
-                hub.end_expired(at);
+                hub.end_due(at);
             }
             hub.arm();
         });
         *alarm = Some(Alarm { at, timer });
     }
 
-    fn end_expired(self: &Rc<Self>, until: Instant) {
-        let worker = self.cx.index();
-        while let Some((client_id, kept)) = self.shared.kept.take_expired(worker, until) {
-            let client_id: Arc<str> = client_id;
-            self.counters.sessions_kept.decrement();
-            self.expire(&client_id, &kept);
+    fn end_due(self: &Rc<Self>, until: Instant) {
+        while let Some(fallen) = self.shared.kept.take_due(self.cx.index(), until) {
+            match fallen {
+                Fallen::Session(client_id, kept) => {
+                    self.counters.sessions_kept.decrement();
+                    self.expire(&client_id, *kept);
+                }
+                Fallen::Will(client_id, will) => {
+                    self.counters.wills_delayed.decrement();
+                    self.publish_will(&client_id, will);
+                }
+            }
         }
     }
 }

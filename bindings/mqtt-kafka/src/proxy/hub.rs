@@ -21,6 +21,7 @@ use super::ring::Spares;
 use super::share::Desk;
 use super::shared::Shared;
 use super::upstream::Upstream;
+use super::wills::Unpublished;
 use crate::state::Mapping;
 
 /// Partitions of a log that positions of deliveries tell apart.
@@ -49,7 +50,8 @@ pub(crate) struct Hub {
     next_log: Cell<u32>,
     members: RefCell<Slab<Rc<Member>>>,
     dirty: RefCell<Vec<Rc<Member>>>,
-    /// The timer of sessions that expire, while there are any.
+    pub(super) unpublished: Unpublished,
+    /// The timer of what is due of sessions that are kept, while there is any.
     pub(super) alarm: RefCell<Option<Alarm>>,
     pub(super) desk: Desk,
 }
@@ -82,6 +84,7 @@ impl Hub {
             next_log: Cell::default(),
             members: RefCell::default(),
             dirty: RefCell::default(),
+            unpublished: Unpublished::default(),
             alarm: RefCell::default(),
             desk,
             mapping: RefCell::new(mapping),
@@ -91,6 +94,7 @@ impl Hub {
         *hub.upstreams.borrow_mut() = exits.into_iter().map(open).collect();
         hub.open_fixed();
         let hub = Rc::new(hub);
+        hub.shared.kept.begin(cx.index());
         // An instance before this one may have had sessions to end.
         hub.arm();
         hub.announce_desk();

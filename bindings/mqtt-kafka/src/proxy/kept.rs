@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use engine::config::NodeName;
 use engine::shared::Lock;
-use mqtt_plane::Qos;
+use mqtt_plane::{Qos, Will};
 
 use super::share::KeptSeat;
 use crate::state::Options;
@@ -39,9 +39,19 @@ pub(super) struct Kept {
     pub(super) since: Instant,
     /// When the session ends; `None`: never.
     pub(super) expires: Option<Instant>,
+    /// The will, until its delay has passed.
+    pub(super) will: Option<KeptWill>,
     /// Where it stands among those that are due, once it is in the table: of which worker, and
     /// where.
     due: Option<(usize, Due)>,
+}
+
+/// A will that waits until its delay has passed or its session ends [MQTT-3.1.2-8].
+#[derive(Debug)]
+pub(super) struct KeptWill {
+    /// When its delay has passed.
+    pub(super) at: Instant,
+    pub(super) will: Box<Will>,
 }
 
 /// A subscription of a session that is kept.
@@ -143,8 +153,15 @@ impl Kept {
             replays: Vec::new(),
             since,
             expires,
+            will: None,
             due: None,
         }
+    }
+
+    /// When something of it is due first.
+    fn next_due(&self) -> Option<Instant> {
+        let will = self.will.as_ref().map(|kept| kept.at);
+        will.into_iter().chain(self.expires).min()
     }
 
     /// Memory that it takes, bytes, about.
@@ -164,7 +181,9 @@ impl Kept {
         let replays: usize = replays
             .map(|r| size_of_val(r) + r.filter.len() + r.next.len() + r.done.len() * 64)
             .sum();
+        let will = self.will.as_ref().map_or(0, |kept| weight_of(&kept.will));
         size_of_val(self)
+            + will
             + subscriptions
             + logs
             + replays
@@ -173,6 +192,21 @@ impl Kept {
             + self.queued.len() * size_of::<KeptRetained>()
             + self.received.len() * size_of::<u16>()
     }
+}
+
+/// Memory that a will takes, bytes, about.
+pub(super) fn weight_of(will: &Will) -> usize {
+    let texts = [&will.content_type, &will.response_topic].into_iter().flatten();
+    let user = will
+        .user
+        .iter()
+        .map(|(name, value)| size_of::<(String, String)>() + name.len() + value.len());
+    size_of_val(will)
+        + will.topic.len()
+        + will.payload.len()
+        + will.correlation_data.as_deref().map_or(0, <[u8]>::len)
+        + texts.map(|text| text.len()).sum::<usize>()
+        + user.sum::<usize>()
 }
 
 /// When something is due, and a number that no other has.
@@ -186,40 +220,48 @@ pub(crate) struct KeptSessions(Lock<Table>);
 #[derive(Debug, Default)]
 struct Table {
     sessions: HashMap<Arc<str>, Box<Kept>>,
-    /// What is due, by worker.
-    due: Vec<BTreeMap<Due, Arc<str>>>,
+    /// By number.
+    workers: Vec<Worker>,
     bytes: usize,
     number: u64,
 }
 
+/// What a worker sees to.
+#[derive(Debug, Default)]
+struct Worker {
+    /// The clients whose session or will is due.
+    due: BTreeMap<Due, Arc<str>>,
+    /// The instances of the binding there. One that takes the place of another is there before
+    /// that goes.
+    instances: usize,
+}
+
+/// What has become due.
+#[derive(Debug)]
+pub(super) enum Fallen {
+    /// A session ends; its will, if it has one still, with it.
+    Session(Arc<str>, Box<Kept>),
+    /// The delay of a will has passed. Its session is kept on.
+    Will(Arc<str>, Box<Will>),
+}
+
 impl KeptSessions {
-    /// Keeps a session, where none of the client is kept; `worker` ends it when it expires.
+    /// Keeps a session, where none of the client is kept; `worker` sees to what is due of it.
     ///
     /// # Errors
     /// Gives it back where no more are kept.
     pub(super) fn insert(
         &self,
         client_id: &str,
-        mut kept: Box<Kept>,
+        kept: Box<Kept>,
         worker: usize,
     ) -> Result<(), Box<Kept>> {
-        let table = &mut *self.0.lock();
+        let mut table = self.0.lock();
         let weight = kept.weight() + client_id.len();
         if table.sessions.len() >= SESSIONS || table.bytes + weight > BYTES {
             return Err(kept);
         }
-        let client_id: Arc<str> = client_id.into();
-        if let Some(at) = kept.expires {
-            let due = (at, table.number);
-            table.number += 1;
-            if table.due.len() <= worker {
-                table.due.resize_with(worker + 1, BTreeMap::new);
-            }
-            table.due[worker].insert(due, Arc::clone(&client_id));
-            kept.due = Some((worker, due));
-        }
-        table.bytes += weight;
-        table.sessions.insert(client_id, kept);
+        table.insert(client_id.into(), kept, worker);
         Ok(())
     }
 
@@ -238,33 +280,83 @@ impl KeptSessions {
     /// When a worker has something to do next.
     pub(super) fn next_due(&self, worker: usize) -> Option<Instant> {
         let table = self.0.lock();
-        let (due, _) = table.due.get(worker)?.first_key_value()?;
+        let (due, _) = table.workers.get(worker)?.due.first_key_value()?;
         Some(due.0)
     }
 
-    /// Takes a session of a worker that ends by `until`.
-    pub(super) fn take_expired(
-        &self,
-        worker: usize,
-        until: Instant,
-    ) -> Option<(Arc<str>, Box<Kept>)> {
+    /// Takes what a worker has to see to by `until`, the first of it.
+    pub(super) fn take_due(&self, worker: usize, until: Instant) -> Option<Fallen> {
         let mut table = self.0.lock();
-        let (due, client_id) = table.due.get(worker)?.first_key_value()?;
+        let (due, client_id) = table.workers.get(worker)?.due.first_key_value()?;
         if due.0 > until {
             return None;
         }
         let client_id = Arc::clone(client_id);
-        let kept = table.remove(&client_id)?;
-        Some((client_id, kept))
+        let mut kept = table.remove(&client_id)?;
+        let is_over = kept.expires.is_some_and(|expires| expires <= until);
+        match kept.will.take_if(|_| !is_over) {
+            Some(KeptWill { will, .. }) => {
+                table.insert(Arc::clone(&client_id), kept, worker);
+                Some(Fallen::Will(client_id, will))
+            }
+            None => Some(Fallen::Session(client_id, kept)),
+        }
+    }
+
+    /// An instance of the binding begins on a worker.
+    pub(super) fn begin(&self, worker: usize) {
+        self.0.lock().worker(worker).instances += 1;
+    }
+
+    /// An instance of the binding ends on a worker. With the last, no session is gone on with
+    /// there: the wills that the worker was to see to, each with its client.
+    pub(super) fn end(&self, worker: usize) -> Vec<(Arc<str>, Box<Will>)> {
+        let mut table = self.0.lock();
+        let of_worker = table.worker(worker);
+        of_worker.instances = of_worker.instances.saturating_sub(1);
+        if of_worker.instances > 0 {
+            return Vec::new();
+        }
+        let has_will = |client_id: &&Arc<str>| {
+            table.sessions.get(*client_id).is_some_and(|kept| kept.will.is_some())
+        };
+        let due = table.workers[worker].due.values();
+        let clients: Vec<Arc<str>> = due.filter(has_will).map(Arc::clone).collect();
+        let mut wills = Vec::new();
+        for client_id in clients {
+            let Some(mut kept) = table.remove(&client_id) else { continue };
+            let will = kept.will.take();
+            table.insert(Arc::clone(&client_id), kept, worker);
+            wills.extend(will.map(|kept| (client_id, kept.will)));
+        }
+        wills
     }
 }
 
 impl Table {
+    fn worker(&mut self, worker: usize) -> &mut Worker {
+        if self.workers.len() <= worker {
+            self.workers.resize_with(worker + 1, Worker::default);
+        }
+        &mut self.workers[worker]
+    }
+
+    fn insert(&mut self, client_id: Arc<str>, mut kept: Box<Kept>, worker: usize) {
+        if let Some(at) = kept.next_due() {
+            let due = (at, self.number);
+            self.number += 1;
+            self.worker(worker).due.insert(due, Arc::clone(&client_id));
+            kept.due = Some((worker, due));
+        }
+        self.bytes += kept.weight() + client_id.len();
+        self.sessions.insert(client_id, kept);
+    }
+
     fn remove(&mut self, client_id: &str) -> Option<Box<Kept>> {
         let mut kept = self.sessions.remove(client_id)?;
         self.bytes -= kept.weight() + client_id.len();
         if let Some((worker, due)) = kept.due.take() {
-            self.due[worker].remove(&due);
+            self.workers[worker].due.remove(&due);
         }
         Some(kept)
     }

@@ -4,7 +4,7 @@
 //! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
 //! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
 //! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`, `pairs`: retained publishes.
-//! - `kept`, `keep`, `resume`, `lasting`, `due`: sessions that outlive their connection.
+//! - `kept`, `keep`, `resume`, `lasting`, `due`: sessions that outlive their connection; `wills`: theirs.
 //! - `share`: shared subscriptions.
 //! - `reload`, `retarget`, `leave`, `moving`: a new mapping, the end, a replaced exit; `shared`: what workers share.
 
@@ -36,6 +36,7 @@ mod share;
 mod shared;
 mod subscribe;
 mod upstream;
+mod wills;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Publishes and wills, as records.
+//! Publishes, as records.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kafka_plane::{Appended, Completion, Draft, Fault, Producer};
-use mqtt_plane::{Closed, Publish, Qos, ReasonCode, Ticket, Will};
+use mqtt_plane::{Closed, Publish, Qos, ReasonCode, Ticket};
 
 use super::hub::Hub;
 use super::member::Member;
@@ -43,11 +43,11 @@ impl Destinations {
 impl Hub {
     /// The token of an append: the ticket of its answer, and the generation that it is counted
     /// under while it is on its way.
-    fn token(&self, ticket: Ticket) -> u64 {
+    pub(super) fn token(&self, ticket: Ticket) -> u64 {
         (self.cx.generation() << Ticket::BITS) | u64::from(ticket)
     }
 
-    fn destination(&self, topic: &str) -> Option<Rc<Destination>> {
+    pub(super) fn destination(&self, topic: &str) -> Option<Rc<Destination>> {
         let mut known = self.destinations.borrow_mut();
         if let Some(destination) = known.0.get(topic) {
             return destination.clone();
@@ -81,7 +81,7 @@ impl Hub {
 
     /// Appends a publish: with RETAIN the retained record first, so that nobody who was told of
     /// the message finds an older one retained.
-    fn append(
+    pub(super) fn append(
         &self,
         destination: &Destination,
         publish: &Publish<'_>,
@@ -106,37 +106,6 @@ impl Hub {
         let retained = retained(message, table.topic());
         let completion = Pair::begin(&self.shared, completion);
         destination.producer.append(&[retained, message], false, Some(completion))
-    }
-
-    /// Publishes a will [MQTT-3.1.2-8]: a record without `zilla:local`. Sessions end with their
-    /// connection, and so does the will's delay [MQTT-3.1.3-9].
-    pub(super) fn publish_will(self: &Rc<Self>, client_id: &str, will: &Will) {
-        let publish = will.publish();
-        let publish = Publish { qos: publish.qos.min(self.qos_max()), ..publish };
-        let outcome = match self.destination(publish.topic) {
-            None => Err(Fault::Refused("no route takes its topic")),
-            Some(destination) => {
-                let owner = Rc::new(WillOutcome { hub: Rc::clone(self), client: client_id.into() });
-                let completion = Completion { owner, token: self.token(0) };
-                self.append(&destination, &publish, None, Some(completion))
-                    .inspect(|()| self.shared.underway.enter(self.cx.generation()))
-            }
-        };
-        match outcome {
-            Ok(()) => self.counters.wills_published.increment(),
-            Err(fault) => self.will_failed(client_id, fault),
-        }
-    }
-
-    fn will_failed(&self, client_id: &str, fault: Fault) {
-        self.counters.wills_failed.increment();
-        tracing::warn!(
-            event = "mqtt_kafka.will.failed",
-            binding = %self.name,
-            client = client_id,
-            fault = %fault,
-            "a will was not published"
-        );
     }
 
     /// Whether every exit takes another append.
@@ -265,7 +234,7 @@ impl Member {
 }
 
 /// The ticket of a token and, as far as they are told apart, the generation.
-fn of_token(token: u64) -> (Ticket, u64) {
+pub(super) fn of_token(token: u64) -> (Ticket, u64) {
     (Ticket::try_from(token & u64::from(Ticket::MAX)).unwrap_or_default(), token >> Ticket::BITS)
 }
 
@@ -294,20 +263,5 @@ impl Appended for Member {
         };
         self.state.borrow_mut().published.push((ticket, reason));
         self.wake();
-    }
-}
-
-/// Whom Kafka tells about a will, whose session is gone.
-struct WillOutcome {
-    hub: Rc<Hub>,
-    client: Box<str>,
-}
-
-impl Appended for WillOutcome {
-    fn appended(&self, token: u64, outcome: Result<(), Fault>) {
-        self.hub.shared.underway.leave(of_token(token).1);
-        if let Err(fault) = outcome {
-            self.hub.will_failed(&self.client, fault);
-        }
     }
 }

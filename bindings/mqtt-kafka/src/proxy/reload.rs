@@ -111,7 +111,10 @@ impl Hub {
         } else {
             ReasonCode::ADMINISTRATIVE_ACTION
         };
-        self.refusal.set(Some(reason));
+        if self.refusal.replace(Some(reason)).is_none() {
+            self.end_delays();
+            self.try_wills();
+        }
         self.end_groups(false);
         let Some(deadline) = retire.deadline else { return };
         let hub = Rc::downgrade(self);

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use engine::spi::{Definition, Links, Node, Prepared, Retire, WorkerCx, definition_as};
 use mqtt_plane::{
@@ -12,6 +13,7 @@ use mqtt_plane::{
 };
 
 use super::hub::Hub;
+use super::kept::KeptWill;
 use super::member::Member;
 use super::share::{Letter, is_shared};
 use super::subscribe::Request;
@@ -138,15 +140,28 @@ impl Session for ClientSession {
             return;
         }
         let hub = Rc::clone(&self.member.hub);
+        let mut will = self.will.take();
+        if cause != Cause::Abnormal && will.take().is_some() {
+            hub.counters.wills_discarded.increment();
+        }
         // Of a binding that ends, nothing is left to keep it.
         let keep = keep.filter(|_| hub.refusal.get().is_none());
-        let kept = keep.map(|keep| self.member.to_keep(keep));
+        let kept = keep.map(|keep| {
+            let mut kept = self.member.to_keep(keep);
+            // Section 3.1.3.2.2: from the end of the connection on.
+            let delayed = will.take_if(|will| will.delay > 0);
+            kept.will = delayed.map(|will| {
+                let delay = Duration::from_secs(will.delay.into());
+                KeptWill { at: kept.since + delay, will }
+            });
+            kept
+        });
         hub.leave(&self.member);
         if let Some(kept) = kept {
             hub.keep(&self.member.client_id, kept);
         }
-        if let (Some(will), Cause::Abnormal) = (self.will.take(), cause) {
-            hub.publish_will(&self.member.client_id, &will);
+        if let Some(will) = will {
+            hub.publish_will(&self.member.client_id, will);
         }
     }
 }

@@ -33,8 +33,10 @@ pub struct SessionBegin<'a> {
     /// How many subscriptions the session may have; more are refused with 0x97.
     pub most_subscriptions: u32,
     /// The Will Message, which the exit holds with the session [MQTT-3.1.2-7] and publishes unless
-    /// the session closes with [`Cause::Normal`] or [`Cause::Secondary`]; either way it is over
-    /// then [MQTT-3.1.2-10].
+    /// the session closes with [`Cause::Normal`] or [`Cause::Secondary`]; once published or
+    /// discarded it is over [MQTT-3.1.2-10]. Where the session is kept it waits until its delay has
+    /// passed or the session ends, and is discarded if the session goes on before
+    /// [MQTT-3.1.3-9].
     pub will: Option<Will>,
 }
 
@@ -133,7 +135,7 @@ pub struct OpenDelivery {
     pub is_received: bool,
 }
 
-/// How a session outlives its connection.
+/// How a session outlives its connection [MQTT-3.1.2-23].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// Session Expiry Interval, seconds, not 0; [`u32::MAX`]: it does not expire.
@@ -209,7 +211,8 @@ pub enum Cause {
     /// DISCONNECT 0x00: the will is discarded [MQTT-3.1.2-8].
     Normal,
     /// Anything else: the connection was lost, timed out or ended with an error, or the client
-    /// asked for its will with DISCONNECT 0x04. The will is published.
+    /// asked for its will with DISCONNECT 0x04. The will is published, after its delay where the
+    /// session is kept.
     Abnormal,
     /// The session ends on this exit only, its client goes on: the will is discarded here.
     Secondary,

@@ -9,6 +9,7 @@ mod retained;
 mod sessions;
 mod share;
 mod subscribe;
+mod wills;
 
 use std::rc::Rc;
 use std::sync::Arc;
