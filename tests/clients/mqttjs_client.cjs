@@ -93,7 +93,7 @@ const commands = {
       clientId: command.client_id ?? '',
       clean: command.clean ?? true,
       keepalive: command.keep_alive ?? 60,
-      reconnectPeriod: command.reconnect ? 100 : 0,
+      reconnectPeriod: command.reconnect === true ? 100 : command.reconnect ?? 0,
       resubscribe: false,
     };
     if (five) options.properties = properties(command.properties);

@@ -12,10 +12,22 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from driver import described, described_payload, emit, payload_of, properties
 
 
+class Client(mqtt.Client):
+    """Where its connection is lost again before CONNACK, paho forgets that of a QoS 2 message only
+    PUBREL is left, and publishes it anew."""
+
+    def _messages_reconnect_reset_out(self):
+        for message in self._out_messages.values():
+            if message.state == mqtt.mqtt_ms_resend_pubrel:
+                message.state = mqtt.mqtt_ms_wait_for_pubcomp
+        super()._messages_reconnect_reset_out()
+
+
 class Driver:
     def __init__(self):
         self.client = None
         self.five = False
+        self.reconnects = False
         self.pending = {}
         self.many = None
         self.lock = threading.Lock()
@@ -24,10 +36,11 @@ class Driver:
         self.five = command["version"] == 5
         client_id = command.get("client_id", "")
         arguments = {"client_id": client_id, "protocol": mqtt.MQTTv5 if self.five else mqtt.MQTTv311}
-        arguments["reconnect_on_failure"] = command.get("reconnect", False)
+        reconnect = command.get("reconnect", False)
+        arguments["reconnect_on_failure"] = bool(reconnect)
         if not self.five:
             arguments["clean_session"] = command.get("clean", True)
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, **arguments)
+        client = Client(mqtt.CallbackAPIVersion.VERSION2, **arguments)
         client.on_connect = self.on_connect
         client.on_message = self.on_message
         client.on_subscribe = lambda c, u, mid, codes, p: emit("suback", codes=[code.value for code in codes])
@@ -36,6 +49,9 @@ class Driver:
         client.on_disconnect = lambda c, u, flags, code, p: emit("closed", code=code.value)
         client.max_inflight_messages_set(1000)
         client.max_queued_messages_set(0)
+        self.reconnects = not isinstance(reconnect, bool)
+        if self.reconnects:
+            client.reconnect_delay_set(reconnect / 1000, reconnect / 1000)
         will = command.get("will")
         if will:
             more = {"properties": properties(PacketTypes.WILLMESSAGE, will.get("properties"))} if self.five else {}
@@ -50,7 +66,7 @@ class Driver:
 
     def on_connect(self, client, userdata, flags, code, values):
         emit("connack", code=code.value, session_present=flags.session_present, properties=described(values))
-        if code.is_failure:
+        if code.is_failure and not self.reconnects:
             client.disconnect()
 
     def on_message(self, client, userdata, message):
