@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::harness::{
     Client, Connect, LIBRARIES, PATIENCE, Packet, Script, V5, V311, Value, engine, engine_only,
-    message, on_one_and_three_workers,
+    hex, message, mosquitto_message, mosquitto_pub, mosquitto_sub, mosquitto_sub_again,
+    on_one_and_three_workers,
 };
 
 on_one_and_three_workers!(
@@ -16,6 +17,7 @@ on_one_and_three_workers!(
     a_takeover_goes_on_with_the_session,
     clean_start_begins_anew,
     clients_of_others_come_back,
+    mosquitto_sub_comes_back,
 );
 
 /// A CONNECT whose session does not end with its connection.
@@ -57,7 +59,7 @@ fn left(port: u16, version: u8, qos: u8) -> Connect {
     connect_as
 }
 
-/// [MQTT-3.1.2-5] [MQTT-3.2.2-3] [MQTT-4.5.0-1] [MQTT-4.6.0-6]
+/// [MQTT-3.1.2-5] [MQTT-3.2.2-3] [MQTT-4.5.0-1] [MQTT-4.6.0-6]; [MQTT-3.1.2-5] of 3.1.1
 fn what_came_meanwhile_is_received_in_order(workers: usize) {
     const COUNT: u32 = 300;
     let engine = engine(workers);
@@ -259,5 +261,47 @@ fn clients_of_others_come_back(workers: usize) {
         }
         script.kill();
         connect(engine.port, &Connect::new(V311, &id)).0.disconnect(0);
+    }
+}
+
+/// Killed when it has shown all that there was: it acknowledges QoS 1 before it shows it, and
+/// remembers nothing of QoS 2. [MQTT-4.3.2-1] [MQTT-4.3.3-1]
+fn mosquitto_sub_comes_back(workers: usize) {
+    const ROUNDS: usize = 5;
+    let engine = engine(workers);
+    let mut publisher = Client::connect(engine.port, V5, "publisher");
+    for (version, expiry) in [("mqttv311", &[][..]), ("mqttv5", &["-x", "600"])] {
+        let topic = format!("mosquitto/{version}");
+        let arguments = [&["-c", "-i", version, "-q", "2", "-t", &topic][..], expiry].concat();
+        let mut expected = [Vec::new(), Vec::new()];
+        let mut publish = |qos: u8| {
+            let of_qos = &mut expected[usize::from(qos - 1)];
+            let (text, qos_text) = (of_qos.len().to_string(), qos.to_string());
+            if of_qos.len() % 4 == 3 {
+                let one = ["-c", "-i", "pub", "-q", &qos_text, "-t", &topic, "-m", &text];
+                mosquitto_pub(engine.port, version, &[&one[..], expiry].concat());
+            } else {
+                publisher.publish(&topic, &text, qos);
+            }
+            of_qos.push(format!("{topic} {qos} 0 {}", hex(text.as_bytes())));
+        };
+        let mut subscriber = mosquitto_sub(engine.port, version, &arguments);
+        let mut received = [Vec::new(), Vec::new()];
+        for round in 1..=ROUNDS {
+            subscriber.kill();
+            [2, 1, 1, 2].into_iter().for_each(&mut publish);
+            subscriber = mosquitto_sub_again(engine.port, version, &arguments);
+            publish(1);
+            while received[0].len() < round * 3 || received[1].len() < round * 2 {
+                let message = mosquitto_message(&subscriber);
+                let qos = usize::from(message.contains(" 2 0 "));
+                // An acknowledgement may have been lost.
+                if qos == 1 || !received[0].contains(&message) {
+                    received[qos].push(message);
+                }
+            }
+        }
+        assert_eq!(received, expected, "{version}");
+        subscriber.kill();
     }
 }
