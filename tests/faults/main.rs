@@ -3,6 +3,8 @@
 //! and controllers of three brokers changed; topics missing, of the wrong kind, denied, grown, made
 //! again; clients that do not read, send what is malformed or mean harm; no file descriptor left;
 //! the engine itself killed. What asks for no Kafka outside the engine runs on the embedded log, too.
+//! again; clients that are cut off at random, do not read or send what is malformed; no file descriptor left; the engine
+//! itself killed. What asks for no Kafka outside the engine runs on the embedded log, too.
 //!
 //! A checker records every publish, every acknowledgement and every delivery. It decides that no
 //! acknowledged QoS 1 message was lost, and that each publisher's order was kept.
@@ -23,6 +25,7 @@ mod backlog;
 mod broker;
 mod checker;
 mod crash;
+mod cuts;
 mod descriptors;
 #[path = "../e2e/harness/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]

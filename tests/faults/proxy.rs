@@ -2,8 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -29,6 +29,26 @@ struct Shared {
     delay: AtomicU64,
     /// Connections that are older than this are reset.
     epoch: AtomicU64,
+    /// Where the next cut is, while they are made at random.
+    cuts: Mutex<Option<Cuts>>,
+    made: AtomicUsize,
+}
+
+/// Cuts between bytes that a seed chooses.
+struct Cuts {
+    seed: u64,
+    /// Bytes that one lets through at most.
+    most: u64,
+    /// Bytes until the next.
+    left: u64,
+}
+
+impl Cuts {
+    fn next(mut self) -> Self {
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.left = (self.seed >> 33) % self.most;
+        self
+    }
 }
 
 impl Proxy {
@@ -48,6 +68,7 @@ impl Proxy {
 
     /// Passes everything on, at once.
     pub(crate) fn pass(&self) {
+        *self.shared.cuts.lock().unwrap() = None;
         self.shared.delay.store(0, Ordering::Relaxed);
         self.shared.mode.store(PASS, Ordering::Release);
     }
@@ -66,6 +87,17 @@ impl Proxy {
     /// Resets the connections that there are.
     pub(crate) fn reset(&self) {
         self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Resets all connections again and again, each time after so many bytes, both ways together,
+    /// as `seed` says, but no more than `most`; until [`Proxy::pass`].
+    pub(crate) fn cut_at_random(&self, seed: u64, most: u64) {
+        *self.shared.cuts.lock().unwrap() = Some(Cuts { seed, most, left: 0 }.next());
+    }
+
+    /// How often connections were cut at random.
+    pub(crate) fn cuts(&self) -> usize {
+        self.shared.made.load(Ordering::Acquire)
     }
 
     /// Passes everything on after a delay.
@@ -117,11 +149,30 @@ impl Shared {
             {
                 std::thread::sleep(LOOK);
             }
-            if self.epoch.load(Ordering::Acquire) != epoch || to.write_all(&chunk[..count]).is_err()
-            {
+            if self.epoch.load(Ordering::Acquire) != epoch {
+                return;
+            }
+            let passes = self.passes(count);
+            if to.write_all(&chunk[..passes]).is_err() || passes < count {
                 return;
             }
         }
         let _ = to.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// How many of `count` bytes go through before the next cut, which is made if it is among them.
+    fn passes(&self, count: usize) -> usize {
+        let mut cuts = self.cuts.lock().unwrap();
+        let Some(mut next) = cuts.take() else { return count };
+        let left = usize::try_from(next.left).unwrap();
+        if left >= count {
+            next.left -= u64::try_from(count).unwrap();
+            *cuts = Some(next);
+            return count;
+        }
+        *cuts = Some(next.next());
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.made.fetch_add(1, Ordering::AcqRel);
+        left
     }
 }
