@@ -1,10 +1,9 @@
 //! Faults that the engine carries on through, against the built binary on a real Kafka of each
 //! test's own: the broker killed, paused, cut off, unreachable from the start, rolled back; leaders
 //! and controllers of three brokers changed; topics missing, of the wrong kind, denied, grown, made
-//! again; clients that do not read, send what is malformed or mean harm; no file descriptor left;
-//! the engine itself killed. What asks for no Kafka outside the engine runs on the embedded log, too.
-//! again; clients that are cut off at random, do not read or send what is malformed; no file descriptor left; the engine
-//! itself killed. What asks for no Kafka outside the engine runs on the embedded log, too.
+//! again; clients that are cut off at random, do not read, send what is malformed or mean harm; no
+//! file descriptor left; the engine itself killed. What asks for no Kafka outside the engine runs on
+//! the embedded log, too.
 //!
 //! A checker records every publish, every acknowledgement and every delivery. It decides that no
 //! acknowledged QoS 1 message was lost, and that each publisher's order was kept.

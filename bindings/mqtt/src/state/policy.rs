@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use mqtt_plane::{Closed, Qos, ReasonCode, Subscription, Version, is_share};
+use mqtt_plane::{Closed, Qos, ReasonCode, Subscription, Version, is_share, share};
 
 use super::{Bounds, is_system};
-use crate::wire::share;
 
 /// The protocol versions that a binding accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
