@@ -284,6 +284,10 @@ impl Ledger {
         let flow = &self.flows[owner];
         let (turns, turn) =
             (flow.frames.len() as u64, u64::from(channel - plan.publishers[owner].first));
+        if turn >= turns {
+            // Nobody publishes to it.
+            return 0;
+        }
         flow.published / turns + u64::from(flow.published % turns > turn)
     }
 }
@@ -333,6 +337,14 @@ mod tests {
         assert_eq!((faults.missing, faults.duplicates), (4, 0), "two messages to two subscribers");
         ledger.delivered(&plan, 1, Some(first[0]), 6);
         assert_eq!(ledger.faults(&plan).duplicates, 1);
+    }
+
+    #[test]
+    fn topics_without_a_publisher_miss_nothing() {
+        let args = ["subscriptions", "--subscriptions", "4", "--topics", "4", "--clients", "2"];
+        let (plan, mut ledger) = ledger(&[&args[..], &["--round", "1"]].concat(), 0);
+        assert_eq!(published(&mut ledger, 0).len(), 1);
+        assert_eq!(ledger.faults(&plan).missing, 1);
     }
 
     #[test]
