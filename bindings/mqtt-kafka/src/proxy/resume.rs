@@ -182,7 +182,7 @@ impl Resuming<'_> {
         let hub = &self.member.hub;
         let upstreams = hub.upstreams();
         let upstream = upstreams.iter().find(|upstream| upstream.name == kept.exit);
-        let held = self.state.held.get_key_value(&*kept.filter);
+        let held = self.state.held.get_key_value(&kept.filter);
         let (Some(upstream), Some((filter, held))) = (upstream, held) else { return };
         let mut replay = Replay::new(filter, held.options, upstream, &upstream.retained());
         replay.next.clone_from(&kept.next);

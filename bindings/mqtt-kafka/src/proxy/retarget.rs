@@ -82,13 +82,14 @@ impl Member {
         }
         // A log that was still to be joined when this reload took it: what was published there in
         // the meantime is delivered all the same.
-        for reader in held.joining.to_vec() {
-            if is_wanted(&reader) {
+        let joining = held.joining.to_vec();
+        for reader in &joining {
+            if is_wanted(reader) {
                 continue;
             }
-            if let Some(starts) = held.start_on(&reader, begun, hub) {
-                state.start_at(&reader, &starts);
-                held.join(filter, self.key, &reader, starts);
+            if let Some(starts) = held.start_on(reader, begun, hub) {
+                state.start_at(reader, &starts);
+                held.join(filter, self.key, reader, starts);
                 held.leaving.extend(held.targets.pop().map(|target| (target, number)));
             }
         }
