@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 /// A list that is mostly empty, and takes a word then.
 #[derive(Clone, Debug)]
+#[expect(clippy::box_collection, reason = "it takes one word while it is empty")]
 pub struct Seldom<T>(Option<Box<Vec<T>>>);
 
 impl<T> Default for Seldom<T> {

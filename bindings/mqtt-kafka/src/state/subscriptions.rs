@@ -47,6 +47,7 @@ struct Places {
     /// What lies before is not wanted. Subscriptions that begin together share it.
     starts: Rc<[i64]>,
     /// Before these, what is wanted was delivered; behind them nothing yet. Few have any.
+    #[expect(clippy::box_collection, reason = "it takes one word where there are none")]
     floors: Option<Box<Vec<i64>>>,
 }
 

@@ -28,6 +28,7 @@ pub struct Trie<T> {
 enum Owners<T> {
     /// Most filters are one session's alone.
     One(usize, T),
+    #[expect(clippy::box_collection, reason = "it is no larger than the other")]
     Many(Box<BTreeMap<usize, T>>),
 }
 
