@@ -101,7 +101,7 @@ fn no_retained_message_is_sent_where_there_are_none() {
 fn the_highest_qos_of_mqtt_kafka_bindings_is_bounded() {
     engine_only!();
     let setup = Setup::new(1).with_topics(&["one"]).with_property("kafka.publish.qos.max", "1");
-    let engine = setup.clone().start();
+    let engine = setup.start();
     let bounded = |id: &str| {
         let mut client = Client::connect(engine.port, V5, id);
         assert_eq!(client.announced(0x24), Some(&Value::Byte(1)));

@@ -238,7 +238,7 @@ fn what_a_client_refuses_goes_to_nobody_else(workers: usize) {
     publisher.publish("t", "three", 1);
     publisher.publish("t", "four", 1);
     // Where the first was not known to be gone yet, one of them comes to it first.
-    let mut had = vec![other.receive(), other.receive()];
+    let mut had = [other.receive(), other.receive()];
     had.sort_by_key(|publish| publish.text().to_owned());
     assert_eq!(had.iter().map(Publish::text).collect::<Vec<_>>(), ["four", "three"]);
 }
@@ -436,7 +436,7 @@ fn a_reload_moves_a_group() {
     let mut publisher = publisher(&engine);
     let mut members = ["a", "b"].map(|name| member(&engine, V5, name, "$share/g/sensors/1", 1));
     publish(&mut publisher, "sensors/1", 0..20, 1);
-    engine.reload(&setup.clone().with_route("sensors/#", "\"@sensors\""));
+    engine.reload(&setup.with_route("sensors/#", "\"@sensors\""));
     publish(&mut publisher, "sensors/1", 20..40, 1);
     let mut had = gather(&mut members, 40).concat();
     had.sort_unstable();

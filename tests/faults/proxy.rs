@@ -2,10 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use engine::shared::Lock;
 use socket2::SockRef;
 
 /// How often a connection looks at what it is to do.
@@ -30,7 +31,7 @@ struct Shared {
     /// Connections that are older than this are reset.
     epoch: AtomicU64,
     /// Where the next cut is, while they are made at random.
-    cuts: Mutex<Option<Cuts>>,
+    cuts: Lock<Option<Cuts>>,
     made: AtomicUsize,
 }
 
@@ -68,7 +69,7 @@ impl Proxy {
 
     /// Passes everything on, at once.
     pub(crate) fn pass(&self) {
-        *self.shared.cuts.lock().unwrap() = None;
+        *self.shared.cuts.lock() = None;
         self.shared.delay.store(0, Ordering::Relaxed);
         self.shared.mode.store(PASS, Ordering::Release);
     }
@@ -92,7 +93,7 @@ impl Proxy {
     /// Resets all connections again and again, each time after so many bytes, both ways together,
     /// as `seed` says, but no more than `most`; until [`Proxy::pass`].
     pub(crate) fn cut_at_random(&self, seed: u64, most: u64) {
-        *self.shared.cuts.lock().unwrap() = Some(Cuts { seed, most, left: 0 }.next());
+        *self.shared.cuts.lock() = Some(Cuts { seed, most, left: 0 }.next());
     }
 
     /// How often connections were cut at random.
@@ -162,7 +163,7 @@ impl Shared {
 
     /// How many of `count` bytes go through before the next cut, which is made if it is among them.
     fn passes(&self, count: usize) -> usize {
-        let mut cuts = self.cuts.lock().unwrap();
+        let mut cuts = self.cuts.lock();
         let Some(mut next) = cuts.take() else { return count };
         let left = usize::try_from(next.left).unwrap();
         if left >= count {

@@ -2,7 +2,6 @@ use super::*;
 use crate::proxy::publish::PATIENCE;
 use crate::state::RECEIVE_MAXIMUM;
 use kafka_plane::Fault;
-use mqtt_plane::Cause;
 
 fn published(client: &mut Client) -> Vec<(u32, ReasonCode)> {
     let events = client.events().unwrap();
