@@ -1,5 +1,7 @@
 //! `options.limits`: what one client may have, and how many clients there may be.
 
+use std::time::Duration;
+
 use crate::harness::{
     Client, Connect, Engine, PATIENCE, Publish, Setup, V5, V311, Value, Will, engine_only, message,
     on_one_and_three_workers, user,
@@ -228,4 +230,29 @@ fn a_client_that_sends_too_fast_is_refused_or_disconnected_where_the_file_says_s
     client.publish("t", &"x".repeat(1000), 0);
     client.send_publish(&message("t", "x", 0));
     client.refused(0x96);
+}
+
+/// Section 3.2.2.3.2: the client is told how long its session is kept; what it asks for at
+/// DISCONNECT is lowered too.
+#[test]
+fn a_session_is_kept_no_longer_than_the_limit() {
+    engine_only!();
+    let engine = start(1, "session-expiry: 1");
+    let unclean = |version, client_id| Connect { clean: false, ..Connect::new(version, client_id) };
+    let five = |seconds| unclean(V5, "five").with_property(0x11, Value::Four(seconds));
+    let connect = |connect: &Connect| Client::connect_as(engine.port, connect);
+    assert_eq!(connect(&five(1)).announced(0x11), None, "as it asked for");
+    let mut client = connect(&five(60));
+    assert_eq!(client.announced(0x11), Some(&Value::Four(1)));
+    let old = unclean(V311, "old");
+    connect(&old).disconnect(0);
+    // DISCONNECT with a Session Expiry Interval of 60 s.
+    client.send(&[0xe0, 7, 0, 5, 0x11, 0, 0, 0, 60]);
+    client.end();
+    std::thread::sleep(Duration::from_millis(2500));
+    for connect_as in [five(60), old] {
+        let mut client = Client::open(engine.port, connect_as.version);
+        client.send(&connect_as.encode());
+        assert_eq!(client.packet("CONNACK").body[0], 0, "no session: it has expired");
+    }
 }

@@ -47,7 +47,7 @@ impl Connection {
         // Section 3.14.2.2.2. What the server did not agree to at CONNECT, it does not do now.
         let expiry = match self.terms.session_expiry {
             0 => 0,
-            agreed => told.unwrap_or(agreed),
+            agreed => told.map_or(agreed, |told| told.min(self.terms.policy.bounds.session_expiry)),
         };
         Leave { cause, expiry }
     }

@@ -231,7 +231,10 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
         version,
         keep_alive,
         session_expiry_asked,
-        session_expiry: if limits.keeps_sessions { session_expiry_asked } else { 0 },
+        session_expiry: match limits.keeps_sessions {
+            true => session_expiry_asked.min(bounds.session_expiry),
+            false => 0,
+        },
         client_receive_maximum: bounds.in_flight.min(match version {
             Version::V5 => properties.receive_maximum,
             Version::V311 => RECEIVE_MAXIMUM_V311,
@@ -260,7 +263,7 @@ mod tests {
     use mqtt_plane::asked::subscription;
 
     use super::*;
-    use crate::state::{Offer, Versions};
+    use crate::state::{Bounds, Offer, Versions};
     use crate::wire::WillView;
 
     const LIMITS: Limits = Limits {
@@ -360,5 +363,10 @@ mod tests {
         let mut old = Connect::new(Version::V311, "c");
         old.clean_start = false;
         assert_eq!(admit(&old, &default(), kept).unwrap().session_expiry, u32::MAX);
+        let bounds = Bounds { session_expiry: 50, ..Bounds::DEFAULT };
+        let policy = Rc::new(Policy { bounds, ..(*default()).clone() });
+        for connect in [connect, old] {
+            assert_eq!(admit(&connect, &policy, kept).unwrap().session_expiry, 50);
+        }
     }
 }

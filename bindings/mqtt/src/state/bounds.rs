@@ -17,6 +17,9 @@ pub struct Bounds {
     pub topic_levels: u16,
     /// Subscriptions of one client, on each exit.
     pub subscriptions: u32,
+    /// How long a session is kept without a connection, seconds; 0: not at all, [`u32::MAX`]: for
+    /// ever. CONNACK tells 5.0 clients that ask for longer (section 3.2.2.3.2).
+    pub session_expiry: u32,
     /// Filters in one SUBSCRIBE or UNSUBSCRIBE.
     pub filters_per_packet: u16,
     /// User properties in one packet, and in its will.
@@ -64,6 +67,7 @@ impl Bounds {
         topic_length: 4096,
         topic_levels: 128,
         subscriptions: 10_000,
+        session_expiry: u32::MAX,
         filters_per_packet: 1000,
         user_properties: 128,
         in_flight: u16::MAX,
