@@ -88,15 +88,17 @@ pub(crate) enum Ask {
 impl Cluster {
     /// The topic of a name, which may not exist in Kafka.
     pub(crate) fn topic(&self, name: &str) -> Arc<Topic> {
-        self.topic_of(name, false)
+        self.topic_of(name, |_| {})
     }
 
     /// Has a topic looked for that must be compacted.
     pub(crate) fn expect_state(&self, name: &str) {
-        self.topic_of(name, true).expect_state();
+        self.topic_of(name, Topic::expect_state).expect_state();
     }
 
-    fn topic_of(&self, name: &str, is_state: bool) -> Arc<Topic> {
+    /// `prepare` says what a topic that is new here is for, before it is looked for: an event about
+    /// one that is missing says how to make it.
+    fn topic_of(&self, name: &str, prepare: impl FnOnce(&Topic)) -> Arc<Topic> {
         let mut topics = self.topics.lock();
         if let Some(topic) = topics.by_name.get(name) {
             return Arc::clone(topic);
@@ -104,9 +106,7 @@ impl Cluster {
         let name: Arc<str> = name.into();
         let id = u32::try_from(topics.by_id.len()).unwrap_or(u32::MAX);
         let topic = Arc::new(Topic::new(Arc::clone(&name), id));
-        if is_state {
-            topic.expect_state();
-        }
+        prepare(&topic);
         topics.by_id.push(Arc::clone(&topic));
         topics.by_name.insert(name, Arc::clone(&topic));
         drop(topics);
@@ -116,7 +116,9 @@ impl Cluster {
 
     /// The topic of a name, read as `reading` from now on; refused where it is read as the other.
     pub(crate) fn read(&self, name: &str, reading: Reading) -> Result<Arc<Topic>, Arc<Topic>> {
-        let topic = self.topic(name);
+        let topic = self.topic_of(name, |topic| {
+            topic.read_as(reading);
+        });
         let was = topic.reading();
         if !topic.read_as(reading) {
             tracing::error!(

@@ -7,7 +7,7 @@ mod topics;
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::runtime::Clock;
 use kafka_plane::Fault;
@@ -54,8 +54,8 @@ pub(super) struct Admin {
     undescribed: BTreeSet<u32>,
     /// The cleanup policy of topics where it does not say compact.
     uncompacted: BTreeMap<u32, String>,
-    /// Topics that are missing, which no event has named yet.
-    unnamed: BTreeSet<u32>,
+    /// Topics that are missing, which no event has named yet, and since when they are known to be.
+    unnamed: BTreeMap<u32, Instant>,
     down: Option<Down>,
 }
 
@@ -81,7 +81,7 @@ impl Admin {
             limits: BTreeMap::new(),
             undescribed: BTreeSet::new(),
             uncompacted: BTreeMap::new(),
-            unnamed: BTreeSet::new(),
+            unnamed: BTreeMap::new(),
             down: None,
         })
     }

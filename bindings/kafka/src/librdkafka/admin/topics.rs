@@ -18,6 +18,10 @@ use crate::librdkafka::offsets::{offsets, partition_count};
 /// Events of its own that a client has at most when something has just failed.
 const EVENTS: usize = 16;
 
+/// How long a topic that is missing and that nobody uses is not named: workers may still be about to
+/// start.
+const UNUSED: Duration = Duration::from_secs(5);
+
 impl Admin {
     /// Finds out about a topic and has its partitions read.
     pub(super) fn resolve(&mut self, topic: &Arc<Topic>) -> Result<(), Fault> {
@@ -113,12 +117,19 @@ impl Admin {
         }
         let is_new = topic.set_fault(Some(fault));
         let is_unused = topic.reading() == Reading::No && !topic.is_state();
-        if is_new && fault == Fault::UnknownTopic && is_unused {
-            // What it is used for decides how it is to be made: named at the next look.
-            self.unnamed.insert(topic.id);
-            return;
+        if fault == Fault::UnknownTopic && is_unused {
+            // What it is used for decides how it is to be made: it is named when that is known, or
+            // when nobody has come to use it.
+            let now = self.clock.now();
+            if is_new {
+                self.unnamed.insert(topic.id, now);
+            }
+            let since = self.unnamed.get(&topic.id);
+            if since.is_some_and(|since| now.saturating_duration_since(*since) < UNUSED) {
+                return;
+            }
         }
-        if !self.unnamed.remove(&topic.id) && !is_new {
+        if self.unnamed.remove(&topic.id).is_none() && !is_new {
             return;
         }
         match fault {
