@@ -5,10 +5,10 @@ use std::rc::Rc;
 use kafka_plane::{Ends, Fault};
 use mqtt_plane::{Qos, ReasonCode, RetainHandling, filter_matches, is_share};
 
-use super::catch_up::Behind;
+use super::deliver::catch_up::Behind;
+use super::deliver::reader::Reader;
 use super::member::{Held, Member, State, Target};
-use super::reader::Reader;
-use super::retained::Replay;
+use super::retained::replay::Replay;
 use super::subscribe::{Group, Wanted};
 use crate::state::{Interest, Options};
 

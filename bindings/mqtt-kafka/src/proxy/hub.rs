@@ -12,16 +12,16 @@ use mqtt_plane::{Limits, Qos, ReasonCode, SessionBegin};
 use slab::Slab;
 
 use super::counters::Counters;
-use super::dispatch::Scratch;
-use super::due::Alarm;
+use super::deliver::dispatch::Scratch;
+use super::deliver::reader::Reader;
+use super::deliver::ring::Spares;
+use super::kept::due::Alarm;
+use super::kept::wills::Unpublished;
 use super::member::Member;
 use super::publish::Destinations;
-use super::reader::Reader;
-use super::ring::Spares;
 use super::share::Desk;
 use super::shared::Shared;
 use super::upstream::Upstream;
-use super::wills::Unpublished;
 use crate::state::Mapping;
 
 /// Partitions of a log that positions of deliveries tell apart.

@@ -8,13 +8,13 @@ use mqtt_plane::{
     Closed, Delivery, Event, Messages, Position, Qos, ReasonCode, SessionBegin, Ticket,
 };
 
-use super::catch_up::Behind;
+use super::deliver::catch_up::Behind;
+use super::deliver::reader::Reader;
+use super::deliver::ring::Ring;
+use super::deliver::run::Run;
 use super::hub::{Hub, PARTITIONS};
-use super::lasting::Lasting;
-use super::reader::Reader;
-use super::retained::Replay;
-use super::ring::Ring;
-use super::run::Run;
+use super::kept::lasting::Lasting;
+use super::retained::replay::Replay;
 use super::share::Inbox;
 use super::subscribe::Requests;
 use crate::state::{FilterMap, Grant, Interest, Options, Seldom};

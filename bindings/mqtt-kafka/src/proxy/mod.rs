@@ -1,42 +1,29 @@
 //! A worker's part of the binding: sessions, the logs that they read, and what connects the two.
 //!
-//! - `hub`: what a worker has once; `upstream`: an exit and what is open on it.
-//! - `reader`, `dispatch`, `run`: records of a log, once through its subscriptions, to sessions.
-//! - `member`, `ring`, `events`, `catch_up`, `retained`: what a session has, and how it is pulled.
-//! - `subscribe`, `holding`, `publish`, `session`: what a client asks; `marks`, `pairs`: retained publishes.
-//! - `kept`, `keep`, `resume`, `lasting`, `due`: sessions that outlive their connection; `wills`: theirs.
-//! - `share`: shared subscriptions.
-//! - `reload`, `retarget`, `leave`, `moving`: a new mapping, the end, a replaced exit; `shared`: what workers share.
+//! - `hub`: what a worker has once; `upstream`: an exit and what is open on it; `shared`: what
+//!   workers share.
+//! - `deliver`: records of a log, to what waits for each session; `member`, `events`: what a session
+//!   has, and how it is pulled.
+//! - `session`, `subscribe`, `holding`, `publish`: what a client asks; `retained`: its retained
+//!   messages.
+//! - `kept`: sessions that outlive their connection, and their wills; `share`: shared subscriptions.
+//! - `reload`: a new mapping, the end, a replaced exit.
 
-mod catch_up;
 mod counters;
-mod dispatch;
-mod due;
+mod deliver;
 mod events;
 mod holding;
 mod hub;
-mod keep;
 mod kept;
-mod lasting;
-mod leave;
-mod marks;
 mod member;
-mod moving;
-mod pairs;
 mod publish;
-mod reader;
 mod reload;
-mod resume;
 mod retained;
-mod retarget;
-mod ring;
-mod run;
 mod session;
 mod share;
 mod shared;
 mod subscribe;
 mod upstream;
-mod wills;
 
 #[cfg(test)]
 mod tests;

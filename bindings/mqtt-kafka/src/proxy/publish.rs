@@ -10,7 +10,7 @@ use mqtt_plane::{Closed, Publish, Qos, ReasonCode, Ticket};
 
 use super::hub::Hub;
 use super::member::Member;
-use super::pairs::Pair;
+use super::retained::pairs::Pair;
 use super::upstream::Upstream;
 use crate::state::RECEIVE_MAXIMUM;
 use crate::wire::{PublishHeaders, message, retained};

@@ -13,7 +13,7 @@ use mqtt_plane::{
 };
 
 use super::hub::Hub;
-use super::kept::KeptWill;
+use super::kept::store::KeptWill;
 use super::member::Member;
 use super::share::{Letter, is_shared};
 use super::subscribe::Request;

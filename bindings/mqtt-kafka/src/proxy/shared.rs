@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicU64;
 
 use mqtt_plane::Qos;
 
-use super::kept::KeptSessions;
-use super::leave::Underway;
-use super::marks::Marks;
-use super::pairs::Pairs;
+use super::kept::store::KeptSessions;
+use super::reload::leave::Underway;
+use super::retained::marks::Marks;
+use super::retained::pairs::Pairs;
 use crate::state::Mapping;
 
 /// What the workers of a binding share, over its reloads.

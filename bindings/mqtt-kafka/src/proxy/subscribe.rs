@@ -16,8 +16,8 @@ use std::time::Duration;
 use kafka_plane::{Ends, Fault, TopicLog, TopicTable};
 use mqtt_plane::{Event, Qos, ReasonCode, RetainHandling, Subscription, Ticket, is_share};
 
+use super::deliver::reader::Reader;
 use super::member::Member;
-use super::reader::Reader;
 use super::upstream::Upstream;
 
 /// Text of filters that may wait, bytes.

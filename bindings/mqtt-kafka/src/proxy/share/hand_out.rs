@@ -9,10 +9,10 @@ use mqtt_plane::{Appetite, Delivery, Event};
 
 use super::group::{Group, State};
 use super::letters::{Letter, Parcel};
+use crate::proxy::deliver::run::Run;
 use crate::proxy::hub::Hub;
-use crate::proxy::kept::KeptPlace;
+use crate::proxy::kept::store::KeptPlace;
 use crate::proxy::member::partition_in;
-use crate::proxy::run::Run;
 
 /// Payloads that a group pulls at a time, bytes.
 const PULL: usize = 256 << 10;

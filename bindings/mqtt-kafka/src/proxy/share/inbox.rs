@@ -8,10 +8,10 @@ use mqtt_plane::{Messages, Qos, ReasonCode, SubscriptionIds};
 
 use super::letters::{Letter, Parcel};
 use super::{WINDOW, WINDOW_BYTES};
+use crate::proxy::deliver::run::Run;
 use crate::proxy::hub::Hub;
-use crate::proxy::kept::KeptPlace;
+use crate::proxy::kept::store::KeptPlace;
 use crate::proxy::member::Member;
-use crate::proxy::run::Run;
 use crate::state::Options;
 
 /// A session's part in groups. Boxed in the session, since few have one.

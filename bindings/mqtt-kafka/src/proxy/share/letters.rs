@@ -8,7 +8,7 @@ use std::time::Duration;
 use mqtt_plane::{Qos, ReasonCode};
 
 use crate::proxy::hub::Hub;
-use crate::proxy::kept::KeptPlace;
+use crate::proxy::kept::store::KeptPlace;
 use crate::wire::View;
 
 /// How long until letters are posted again that another worker's mailbox had no room for.

@@ -8,7 +8,7 @@ use mqtt_plane::{Qos, ReasonCode};
 use super::inbox::{Phase, Seat};
 use super::letters::Letter;
 use crate::proxy::hub::Hub;
-use crate::proxy::kept::Kept;
+use crate::proxy::kept::store::Kept;
 use crate::proxy::member::{Member, State};
 use crate::proxy::subscribe::Wanted;
 use crate::state::Options;

@@ -170,7 +170,7 @@ fn a_qos_0_session_without_room_misses_messages_and_each_is_counted() {
         }
         let got = i64::try_from(slow.received().len()).unwrap();
         assert_eq!(got + world.hub.counters.deliveries_skipped.value(), 5_000);
-        assert_eq!(got, i64::try_from(crate::proxy::ring::MESSAGES).unwrap());
+        assert_eq!(got, i64::try_from(crate::proxy::deliver::ring::MESSAGES).unwrap());
     });
 }
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::proxy::leave::LINGER;
-use crate::proxy::reload::RETRY;
+use crate::proxy::reload::apply::RETRY;
+use crate::proxy::reload::leave::LINGER;
 
 /// Publishes numbered messages, some before and some after each step.
 struct Stream {

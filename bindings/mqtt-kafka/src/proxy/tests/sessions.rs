@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::proxy::kept::SESSIONS;
+use crate::proxy::kept::store::SESSIONS;
 use mqtt_plane::{Cause, Keep, OpenDelivery, Opened, Stage, Unfinished};
 
 /// A client whose session may outlive its connection, and what it has in flight.

@@ -7,8 +7,8 @@ use kafka_plane::Fault;
 use mqtt_plane::{Cause, Keep, Opened, Unfinished};
 
 use super::*;
-use crate::proxy::kept::SESSIONS;
-use crate::proxy::wills::{ATTEMPTS, BYTES, RETRY};
+use crate::proxy::kept::store::SESSIONS;
+use crate::proxy::kept::wills::{ATTEMPTS, BYTES, RETRY};
 
 /// A will at QoS 1 with a delay, seconds.
 fn will(payload: &str, delay: u32) -> Will {

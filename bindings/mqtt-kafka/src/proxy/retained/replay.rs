@@ -8,10 +8,10 @@ use std::sync::Arc;
 use kafka_plane::{Scan, TopicTable};
 use mqtt_plane::{Messages, filter_matches};
 
-use super::hub::Hub;
-use super::member::{Member, Offer, State, position};
-use super::run::{Run, is_expired};
-use super::upstream::Upstream;
+use crate::proxy::deliver::run::{Run, is_expired};
+use crate::proxy::hub::Hub;
+use crate::proxy::member::{Member, Offer, State, position};
+use crate::proxy::upstream::Upstream;
 use crate::state::{Grant, Options, Step, first_key, step};
 use crate::wire::{View, topic_of};
 
@@ -25,22 +25,22 @@ const BYTES: usize = 256 << 10;
 const LOOKS: usize = 16;
 
 /// The retained messages that a subscription is still to be sent.
-pub(super) struct Replay {
+pub(in crate::proxy) struct Replay {
     filter: Rc<str>,
     options: Options,
-    pub(super) upstream: Rc<Upstream>,
+    pub(in crate::proxy) upstream: Rc<Upstream>,
     table: Rc<dyn TopicTable>,
     /// The key to go on at.
-    pub(super) next: Vec<u8>,
+    pub(in crate::proxy) next: Vec<u8>,
     /// Topics from `next` on that are done already.
-    pub(super) done: BTreeSet<Box<[u8]>>,
+    pub(in crate::proxy) done: BTreeSet<Box<[u8]>>,
     /// Messages from this moment on, milliseconds since the epoch, are left out: their live copies
     /// are still to come.
-    pub(super) before: Option<i64>,
+    pub(in crate::proxy) before: Option<i64>,
 }
 
 impl Replay {
-    pub(super) fn new(
+    pub(in crate::proxy) fn new(
         filter: &Rc<str>,
         options: Options,
         upstream: &Rc<Upstream>,
@@ -59,7 +59,7 @@ impl Replay {
 
     /// Whether a short look into the table finds that there is nothing that `filter` matches, as
     /// for most subscriptions: then nothing is kept for it.
-    pub(super) fn is_void(filter: &str, table: &Rc<dyn TopicTable>) -> bool {
+    pub(in crate::proxy) fn is_void(filter: &str, table: &Rc<dyn TopicTable>) -> bool {
         let (mut looks, mut is_void) = (0, true);
         table.scan(first_key(filter).as_bytes(), &mut |_, batch| {
             looks += 1;
@@ -78,7 +78,7 @@ impl Replay {
         is_void
     }
 
-    pub(super) fn filter(&self) -> &str {
+    pub(in crate::proxy) fn filter(&self) -> &str {
         &self.filter
     }
 
@@ -127,7 +127,7 @@ impl Replay {
 
 impl Member {
     /// Takes some retained messages into the ring, which is empty.
-    pub(super) fn replay(&self) {
+    pub(in crate::proxy) fn replay(&self) {
         let mut state = self.state.borrow_mut();
         let Some(replay) = state.replays.first_mut() else { return };
         let mut views = Vec::new();
@@ -185,7 +185,7 @@ impl State {
     /// A live message is about to be queued while retained messages are still to be sent: of its
     /// topic, an older retained message goes first, and one of the same publish or a newer one is
     /// left out, since its live copy comes by itself.
-    pub(super) fn settle(&mut self, hub: &Hub, live: &View) {
+    pub(in crate::proxy) fn settle(&mut self, hub: &Hub, live: &View) {
         let topic = live.publish().topic;
         let mut older = Vec::new();
         for replay in self.replays.iter_mut().filter(|replay| replay.is_pending(topic)) {

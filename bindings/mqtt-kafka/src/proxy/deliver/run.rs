@@ -9,7 +9,7 @@ use mqtt_plane::{Frames, Messages, Publish};
 use crate::wire::View;
 
 /// A run of messages: those of one read that somebody wants.
-pub(super) struct Run {
+pub(in crate::proxy) struct Run {
     views: Box<[View]>,
     frames: Frames,
     cx: WorkerCx,
@@ -17,7 +17,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(cx: &WorkerCx, views: Vec<View>) -> Self {
+    pub(in crate::proxy) fn new(cx: &WorkerCx, views: Vec<View>) -> Self {
         let mut footprint = 0;
         let mut last: Option<&Arc<Batch>> = None;
         for view in &views {
@@ -31,19 +31,19 @@ impl Run {
     }
 
     /// Memory that the run keeps alive, bytes.
-    pub(super) fn footprint(&self) -> usize {
+    pub(in crate::proxy) fn footprint(&self) -> usize {
         self.footprint
     }
 
     /// The message at `index`.
-    pub(super) fn view(&self, index: usize) -> &View {
+    pub(in crate::proxy) fn view(&self, index: usize) -> &View {
         &self.views[index]
     }
 }
 
 /// Whether a message has expired at this moment of the worker's clock, which is read only where
 /// the message can expire.
-pub(super) fn is_expired(view: &View, cx: &WorkerCx) -> bool {
+pub(in crate::proxy) fn is_expired(view: &View, cx: &WorkerCx) -> bool {
     view.can_expire() && view.remaining_expiry(cx.clock().unix_millis()) == Some(0)
 }
 

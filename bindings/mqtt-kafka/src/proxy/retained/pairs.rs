@@ -16,12 +16,12 @@ use engine::shared::Lock;
 use kafka_plane::{Appended, Completion, Fault};
 use tokio::sync::Notify;
 
-use super::shared::Shared;
+use crate::proxy::shared::Shared;
 
 /// The pairs that are not complete, by a number that grows. Shared by the workers of a binding;
 /// touched by retained publishes and by a SUBSCRIBE that asks for retained messages.
 #[derive(Debug, Default)]
-pub(super) struct Pairs {
+pub(in crate::proxy) struct Pairs {
     open: Lock<Open>,
     completed: Notify,
 }
@@ -46,12 +46,12 @@ impl Pairs {
     }
 
     /// What [`Pairs::settled`] has to wait for at present; `None`: nothing.
-    pub(super) fn last(&self) -> Option<u64> {
+    pub(in crate::proxy) fn last(&self) -> Option<u64> {
         self.open.lock().numbers.last().copied()
     }
 
     /// Waits until all pairs up to the number `last` are complete, or have failed.
-    pub(super) async fn settled(&self, last: u64) {
+    pub(in crate::proxy) async fn settled(&self, last: u64) {
         loop {
             let completed = self.completed.notified();
             tokio::pin!(completed);
@@ -67,7 +67,7 @@ impl Pairs {
 
 /// A pair that is being appended. It is complete when this is dropped: when both records are in
 /// Kafka, or one of them has failed.
-pub(super) struct Pair {
+pub(in crate::proxy) struct Pair {
     shared: Arc<Shared>,
     number: u64,
     /// Who else waits for it.
@@ -76,7 +76,10 @@ pub(super) struct Pair {
 
 impl Pair {
     /// Counts a pair that is about to be appended: the completion to append it with.
-    pub(super) fn begin(shared: &Arc<Shared>, completion: Option<Completion>) -> Completion {
+    pub(in crate::proxy) fn begin(
+        shared: &Arc<Shared>,
+        completion: Option<Completion>,
+    ) -> Completion {
         let number = shared.pairs.enter();
         Completion {
             owner: Rc::new(Self { shared: Arc::clone(shared), number, completion }),

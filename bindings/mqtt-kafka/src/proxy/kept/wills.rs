@@ -8,18 +8,18 @@ use std::time::Duration;
 use kafka_plane::{Appended, Completion, Fault};
 use mqtt_plane::{Publish, Will};
 
-use super::hub::Hub;
-use super::kept::weight_of;
-use super::publish::of_token;
+use super::store::weight_of;
+use crate::proxy::hub::Hub;
+use crate::proxy::publish::of_token;
 
 /// How long until a will that Kafka did not take is tried again.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
+pub(in crate::proxy) const RETRY: Duration = Duration::from_secs(1);
 
 /// How often a will is tried at most: for five minutes.
-pub(super) const ATTEMPTS: u32 = 300;
+pub(in crate::proxy) const ATTEMPTS: u32 = 300;
 
 /// Memory of the wills that wait to be tried again on a worker at most, bytes, about.
-pub(super) const BYTES: usize = 16 << 20;
+pub(in crate::proxy) const BYTES: usize = 16 << 20;
 
 /// A will that is due.
 struct DueWill {
@@ -37,7 +37,7 @@ impl DueWill {
 
 /// Wills of a worker that Kafka has not taken, and that are to be tried again.
 #[derive(Default)]
-pub(super) struct Unpublished {
+pub(in crate::proxy) struct Unpublished {
     wills: RefCell<Vec<Rc<DueWill>>>,
     bytes: Cell<usize>,
     is_timed: Cell<bool>,
@@ -45,7 +45,7 @@ pub(super) struct Unpublished {
 
 impl Hub {
     /// Publishes a will [MQTT-3.1.2-8]: a record without `zilla:local`.
-    pub(super) fn publish_will(self: &Rc<Self>, client_id: &str, will: Box<Will>) {
+    pub(in crate::proxy) fn publish_will(self: &Rc<Self>, client_id: &str, will: Box<Will>) {
         let client_id = client_id.into();
         self.try_will(Rc::new(DueWill { client_id, will, failures: Cell::default() }));
     }
@@ -101,7 +101,7 @@ impl Hub {
     }
 
     /// Tries all wills again that Kafka has not taken.
-    pub(super) fn try_wills(self: &Rc<Self>) {
+    pub(in crate::proxy) fn try_wills(self: &Rc<Self>) {
         self.unpublished.bytes.set(0);
         for due in self.unpublished.wills.take() {
             self.try_will(due);

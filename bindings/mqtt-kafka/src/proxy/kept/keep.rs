@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use mqtt_plane::{Delivery, Keep, OpenDelivery, Position, Qos, filter_matches};
 
-use super::hub::Hub;
-use super::kept::{
+use super::lasting::{Record, Source};
+use super::store::{
     Kept, KeptDelivery, KeptLog, KeptPlace, KeptRecord, KeptReplay, KeptRetained, KeptSubscription,
     KeptTarget, Retained,
 };
-use super::lasting::{Record, Source};
-use super::member::{Held, Member, State, partition_in};
-use super::reader::Reader;
-use super::share::{Lies, is_shared};
-use super::upstream::Upstream;
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::hub::Hub;
+use crate::proxy::member::{Held, Member, State, partition_in};
+use crate::proxy::share::{Lies, is_shared};
+use crate::proxy::upstream::Upstream;
 
 impl Upstream {
-    pub(super) fn place(&self, topic: &str) -> KeptPlace {
+    pub(in crate::proxy) fn place(&self, topic: &str) -> KeptPlace {
         KeptPlace { exit: self.name.clone(), cluster: self.exit().cluster(), topic: topic.into() }
     }
 }
 
 impl Member {
     /// What is to be kept of the session. QoS 0 messages that were not sent are not kept.
-    pub(super) fn to_keep(&self, keep: Keep) -> Kept {
+    pub(in crate::proxy) fn to_keep(&self, keep: Keep) -> Kept {
         let clock = self.hub.cx.clock();
         let now = clock.now();
         let expires = match keep.expiry {

@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 
 use kafka_plane::TopicLog;
 
-use super::hub::Hub;
 use super::leave::AskedEnds;
-use super::reader::Reader;
-use super::upstream::{ANSWERS, Change};
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::hub::Hub;
+use crate::proxy::upstream::{ANSWERS, Change};
 
 /// How long it takes at most until publishers go on, and until another cluster is read: the old one
 /// may not answer.
-pub(super) const MOVE: Duration = Duration::from_secs(2);
+pub(in crate::proxy) const MOVE: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether that can be.
 const LOOK: Duration = Duration::from_millis(2);
 
 impl Hub {
     /// Opens anew what is open on exits that were replaced.
-    pub(super) fn relink(self: &Rc<Self>) {
+    pub(in crate::proxy) fn relink(self: &Rc<Self>) {
         if self.reopen() {
             self.open_fixed();
             // What was asked of the exit that is gone is asked anew.
@@ -35,7 +35,7 @@ impl Hub {
     }
 
     /// Returns whether an exit was replaced.
-    pub(super) fn reopen(self: &Rc<Self>) -> bool {
+    pub(in crate::proxy) fn reopen(self: &Rc<Self>) -> bool {
         let mapping = self.mapping();
         let mut has_changed = false;
         let mut leaving = Vec::new();

@@ -11,36 +11,36 @@ use engine::config::NodeName;
 use engine::shared::Lock;
 use mqtt_plane::{Qos, Will};
 
-use super::share::KeptSeat;
+use crate::proxy::share::KeptSeat;
 use crate::state::Options;
 
 /// Sessions that a binding keeps at most.
-pub(super) const SESSIONS: usize = if cfg!(test) { 8 } else { 200_000 };
+pub(in crate::proxy) const SESSIONS: usize = if cfg!(test) { 8 } else { 200_000 };
 
 /// Memory that the sessions which a binding keeps take at most, bytes, about.
 const BYTES: usize = 256 << 20;
 
 /// A session whose client is away.
 #[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) subscriptions: Vec<KeptSubscription>,
-    pub(super) logs: Vec<KeptLog>,
+pub(in crate::proxy) struct Kept {
+    pub(in crate::proxy) subscriptions: Vec<KeptSubscription>,
+    pub(in crate::proxy) logs: Vec<KeptLog>,
     /// Its shared subscriptions.
-    pub(super) seats: Vec<KeptSeat>,
+    pub(in crate::proxy) seats: Vec<KeptSeat>,
     /// What was sent and is not complete, in order.
-    pub(super) deliveries: Vec<KeptDelivery>,
+    pub(in crate::proxy) deliveries: Vec<KeptDelivery>,
     /// Identifiers of QoS 2 publishes that were taken and are not released.
-    pub(super) received: Vec<u16>,
+    pub(in crate::proxy) received: Vec<u16>,
     /// Retained messages that were about to be sent.
-    pub(super) queued: Vec<KeptRetained>,
+    pub(in crate::proxy) queued: Vec<KeptRetained>,
     /// Retained messages that were still to be looked for.
-    pub(super) replays: Vec<KeptReplay>,
+    pub(in crate::proxy) replays: Vec<KeptReplay>,
     /// When the client went.
-    pub(super) since: Instant,
+    pub(in crate::proxy) since: Instant,
     /// When the session ends; `None`: never.
-    pub(super) expires: Option<Instant>,
+    pub(in crate::proxy) expires: Option<Instant>,
     /// The will, until its delay has passed.
-    pub(super) will: Option<KeptWill>,
+    pub(in crate::proxy) will: Option<KeptWill>,
     /// Where it stands among those that are due, once it is in the table: of which worker, and
     /// where.
     due: Option<(usize, Due)>,
@@ -48,50 +48,50 @@ pub(super) struct Kept {
 
 /// A will that waits until its delay has passed or its session ends [MQTT-3.1.2-8].
 #[derive(Debug)]
-pub(super) struct KeptWill {
+pub(in crate::proxy) struct KeptWill {
     /// When its delay has passed.
-    pub(super) at: Instant,
-    pub(super) will: Box<Will>,
+    pub(in crate::proxy) at: Instant,
+    pub(in crate::proxy) will: Box<Will>,
 }
 
 /// A subscription of a session that is kept.
 #[derive(Debug)]
-pub(super) struct KeptSubscription {
-    pub(super) filter: Box<str>,
-    pub(super) options: Options,
-    pub(super) targets: Vec<KeptTarget>,
+pub(in crate::proxy) struct KeptSubscription {
+    pub(in crate::proxy) filter: Box<str>,
+    pub(in crate::proxy) options: Options,
+    pub(in crate::proxy) targets: Vec<KeptTarget>,
 }
 
 /// A subscription on one log.
 #[derive(Debug)]
-pub(super) struct KeptTarget {
+pub(in crate::proxy) struct KeptTarget {
     /// Which of [`Kept::logs`].
-    pub(super) log: usize,
-    pub(super) starts: Vec<i64>,
-    pub(super) floors: Vec<i64>,
+    pub(in crate::proxy) log: usize,
+    pub(in crate::proxy) starts: Vec<i64>,
+    pub(in crate::proxy) floors: Vec<i64>,
 }
 
 /// A log that a session which is kept reads, or in which what it has open lies.
 #[derive(Debug)]
-pub(super) struct KeptLog {
-    pub(super) place: KeptPlace,
+pub(in crate::proxy) struct KeptLog {
+    pub(in crate::proxy) place: KeptPlace,
     /// Up to where deliveries were handed out, by partition; empty where no subscription is served
     /// from it.
-    pub(super) cursors: Vec<i64>,
+    pub(in crate::proxy) cursors: Vec<i64>,
 }
 
 /// A topic of an exit, or the exit's retained table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct KeptPlace {
-    pub(super) exit: NodeName,
+pub(in crate::proxy) struct KeptPlace {
+    pub(in crate::proxy) exit: NodeName,
     /// Offsets hold as long as the exit leads to this cluster.
-    pub(super) cluster: Option<Arc<str>>,
-    pub(super) topic: Box<str>,
+    pub(in crate::proxy) cluster: Option<Arc<str>>,
+    pub(in crate::proxy) topic: Box<str>,
 }
 
 /// Where the record of a delivery lies.
 #[derive(Debug)]
-pub(super) enum KeptRecord {
+pub(in crate::proxy) enum KeptRecord {
     /// In one of [`Kept::logs`].
     Log { log: usize, partition: u32, offset: i64 },
     /// In a table of retained messages.
@@ -102,47 +102,47 @@ pub(super) enum KeptRecord {
 
 /// A retained message: the record that its MQTT topic had.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Retained {
-    pub(super) place: KeptPlace,
+pub(in crate::proxy) struct Retained {
+    pub(in crate::proxy) place: KeptPlace,
     /// The MQTT topic.
-    pub(super) topic: Box<str>,
-    pub(super) partition: u32,
-    pub(super) offset: i64,
+    pub(in crate::proxy) topic: Box<str>,
+    pub(in crate::proxy) partition: u32,
+    pub(in crate::proxy) offset: i64,
 }
 
 /// A delivery that is not complete.
 #[derive(Debug)]
-pub(super) struct KeptDelivery {
-    pub(super) packet_id: u16,
-    pub(super) record: KeptRecord,
-    pub(super) qos: Qos,
-    pub(super) retain: bool,
-    pub(super) is_received: bool,
+pub(in crate::proxy) struct KeptDelivery {
+    pub(in crate::proxy) packet_id: u16,
+    pub(in crate::proxy) record: KeptRecord,
+    pub(in crate::proxy) qos: Qos,
+    pub(in crate::proxy) retain: bool,
+    pub(in crate::proxy) is_received: bool,
     /// The subscription identifiers; `None`: those of the subscriptions that match it.
-    pub(super) ids: Option<Box<[u32]>>,
+    pub(in crate::proxy) ids: Option<Box<[u32]>>,
 }
 
 /// A retained message that was about to be sent.
 #[derive(Clone, Debug)]
-pub(super) struct KeptRetained {
-    pub(super) record: Retained,
-    pub(super) qos: Qos,
-    pub(super) ids: Option<Box<[u32]>>,
+pub(in crate::proxy) struct KeptRetained {
+    pub(in crate::proxy) record: Retained,
+    pub(in crate::proxy) qos: Qos,
+    pub(in crate::proxy) ids: Option<Box<[u32]>>,
 }
 
 /// A search for retained messages that was not over.
 #[derive(Debug)]
-pub(super) struct KeptReplay {
-    pub(super) filter: Box<str>,
-    pub(super) exit: NodeName,
-    pub(super) next: Vec<u8>,
-    pub(super) done: BTreeSet<Box<[u8]>>,
+pub(in crate::proxy) struct KeptReplay {
+    pub(in crate::proxy) filter: Box<str>,
+    pub(in crate::proxy) exit: NodeName,
+    pub(in crate::proxy) next: Vec<u8>,
+    pub(in crate::proxy) done: BTreeSet<Box<[u8]>>,
     /// Messages from this moment on, milliseconds since the epoch, come live.
-    pub(super) before: i64,
+    pub(in crate::proxy) before: i64,
 }
 
 impl Kept {
-    pub(super) fn new(since: Instant, expires: Option<Instant>) -> Self {
+    pub(in crate::proxy) fn new(since: Instant, expires: Option<Instant>) -> Self {
         Self {
             subscriptions: Vec::new(),
             logs: Vec::new(),
@@ -195,7 +195,7 @@ impl Kept {
 }
 
 /// Memory that a will takes, bytes, about.
-pub(super) fn weight_of(will: &Will) -> usize {
+pub(in crate::proxy) fn weight_of(will: &Will) -> usize {
     let texts = [&will.content_type, &will.response_topic].into_iter().flatten();
     let user = will
         .user
@@ -238,7 +238,7 @@ struct Worker {
 
 /// What has become due.
 #[derive(Debug)]
-pub(super) enum Fallen {
+pub(in crate::proxy) enum Fallen {
     /// A session ends; its will, if it has one still, with it.
     Session(Arc<str>, Box<Kept>),
     /// The delay of a will has passed. Its session is kept on.
@@ -250,7 +250,7 @@ impl KeptSessions {
     ///
     /// # Errors
     /// Gives it back where no more are kept.
-    pub(super) fn insert(
+    pub(in crate::proxy) fn insert(
         &self,
         client_id: &str,
         kept: Box<Kept>,
@@ -266,26 +266,26 @@ impl KeptSessions {
     }
 
     /// Takes the session of a client.
-    pub(super) fn take(&self, client_id: &str) -> Option<Box<Kept>> {
+    pub(in crate::proxy) fn take(&self, client_id: &str) -> Option<Box<Kept>> {
         self.0.lock().remove(client_id)
     }
 
     /// Whether a session of a client is kept at `now`.
-    pub(super) fn holds(&self, client_id: &str, now: Instant) -> bool {
+    pub(in crate::proxy) fn holds(&self, client_id: &str, now: Instant) -> bool {
         let table = self.0.lock();
         let kept = table.sessions.get(client_id);
         kept.is_some_and(|kept| kept.expires.is_none_or(|expires| expires > now))
     }
 
     /// When a worker has something to do next.
-    pub(super) fn next_due(&self, worker: usize) -> Option<Instant> {
+    pub(in crate::proxy) fn next_due(&self, worker: usize) -> Option<Instant> {
         let table = self.0.lock();
         let (due, _) = table.workers.get(worker)?.due.first_key_value()?;
         Some(due.0)
     }
 
     /// Takes what a worker has to see to by `until`, the first of it.
-    pub(super) fn take_due(&self, worker: usize, until: Instant) -> Option<Fallen> {
+    pub(in crate::proxy) fn take_due(&self, worker: usize, until: Instant) -> Option<Fallen> {
         let mut table = self.0.lock();
         let (due, client_id) = table.workers.get(worker)?.due.first_key_value()?;
         if due.0 > until {
@@ -304,13 +304,13 @@ impl KeptSessions {
     }
 
     /// An instance of the binding begins on a worker.
-    pub(super) fn begin(&self, worker: usize) {
+    pub(in crate::proxy) fn begin(&self, worker: usize) {
         self.0.lock().worker(worker).instances += 1;
     }
 
     /// An instance of the binding ends on a worker. With the last, no session is gone on with
     /// there: the wills that the worker was to see to, each with its client.
-    pub(super) fn end(&self, worker: usize) -> Vec<(Arc<str>, Box<Will>)> {
+    pub(in crate::proxy) fn end(&self, worker: usize) -> Vec<(Arc<str>, Box<Will>)> {
         let mut table = self.0.lock();
         let of_worker = table.worker(worker);
         of_worker.instances = of_worker.instances.saturating_sub(1);

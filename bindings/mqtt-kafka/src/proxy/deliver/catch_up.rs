@@ -7,9 +7,9 @@ use kafka_plane::{Batch, Read};
 use mqtt_plane::{Messages, Qos, ReasonCode};
 
 use super::dispatch::FALLEN_OUT;
-use super::member::{Member, Offer, position};
 use super::reader::Reader;
 use super::run::{Run, is_expired};
+use crate::proxy::member::{Member, Offer, position};
 use crate::wire::{View, topic_of};
 
 /// How much is read at a time, bytes.
@@ -19,18 +19,18 @@ const READ: usize = 64 << 10;
 const MESSAGES: usize = if cfg!(test) { 16 } else { 1024 };
 
 /// A log on which a session is behind live dispatch.
-pub(super) struct Behind {
-    pub(super) reader: Rc<Reader>,
+pub(in crate::proxy) struct Behind {
+    pub(in crate::proxy) reader: Rc<Reader>,
     /// The offset to go on at, by partition.
-    pub(super) cursors: Vec<i64>,
+    pub(in crate::proxy) cursors: Vec<i64>,
     /// What lies before these offsets, by partition, came while the client was away; none where it
     /// was not.
-    pub(super) away: Rc<[i64]>,
+    pub(in crate::proxy) away: Rc<[i64]>,
 }
 
 impl Behind {
     /// Behind from this record on, and in the other partitions from where dispatch is.
-    pub(super) fn new(reader: &Rc<Reader>, partition: u32, offset: i64) -> Self {
+    pub(in crate::proxy) fn new(reader: &Rc<Reader>, partition: u32, offset: i64) -> Self {
         let mut cursors = reader.positions();
         let at = partition as usize;
         cursors.resize(cursors.len().max(at + 1), 0);
@@ -60,7 +60,7 @@ struct Found {
 
 impl Member {
     /// Reads on in the first log on which it is behind, into the ring, which is empty.
-    pub(super) fn catch_up(&self) {
+    pub(in crate::proxy) fn catch_up(&self) {
         let mut state = self.state.borrow_mut();
         let Some(behind) = state.behind.first_mut() else { return };
         let Some((partition, from, end)) = behind.next() else {

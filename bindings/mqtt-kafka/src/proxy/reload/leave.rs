@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use kafka_plane::Ends;
 
-use super::hub::Hub;
-use super::member::Member;
-use super::reader::Reader;
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::hub::Hub;
+use crate::proxy::member::Member;
 
 /// How long a log is still read for a subscription at least: workers that have not applied the
 /// reload yet do so within it.
-pub(super) const LINGER: Duration = Duration::from_millis(500);
+pub(in crate::proxy) const LINGER: Duration = Duration::from_millis(500);
 
 /// How often it is looked whether a log can be left.
 const LOOK: Duration = Duration::from_millis(25);
@@ -48,16 +48,16 @@ fn slot(generation: u64) -> usize {
 }
 
 impl Underway {
-    pub(super) fn enter(&self, generation: u64) {
+    pub(in crate::proxy) fn enter(&self, generation: u64) {
         self.0[slot(generation)].fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn leave(&self, generation: u64) {
+    pub(in crate::proxy) fn leave(&self, generation: u64) {
         self.0[slot(generation)].fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Whether nothing is open of generations before `since`, where `now` is the present one.
-    pub(super) fn is_settled(&self, since: u64, now: u64) -> bool {
+    pub(in crate::proxy) fn is_settled(&self, since: u64, now: u64) -> bool {
         let is_newer = |at: usize| {
             now - since >= GENERATIONS as u64 || (since..=now).any(|newer| slot(newer) == at)
         };
@@ -68,7 +68,7 @@ impl Underway {
 impl Hub {
     /// Leaves, when that loses nothing, the logs that the reload `number`, or one before, took from
     /// subscriptions.
-    pub(super) fn leave_later(self: &Rc<Self>, number: u64) {
+    pub(in crate::proxy) fn leave_later(self: &Rc<Self>, number: u64) {
         let (hub, generation) = (Rc::downgrade(self), self.cx.generation());
         let clock_start = self.cx.clock().now();
         self.cx.spawn(async move {
@@ -103,21 +103,21 @@ impl Hub {
         });
     }
 
-    pub(super) fn is_anyone_behind(&self, asked: &[AskedEnds]) -> bool {
+    pub(in crate::proxy) fn is_anyone_behind(&self, asked: &[AskedEnds]) -> bool {
         let members = self.members();
         asked.iter().any(|asked| members.iter().any(|member| member.is_behind(&asked.reader)))
     }
 }
 
 /// A log that is being left, and where it ended when all that it was waited for was in it.
-pub(super) struct AskedEnds {
+pub(in crate::proxy) struct AskedEnds {
     reader: Rc<Reader>,
     /// `None`: not answered. A log that cannot be asked is not waited for.
     ends: Rc<Cell<Option<Ends>>>,
 }
 
 impl AskedEnds {
-    pub(super) fn new(reader: Rc<Reader>) -> Self {
+    pub(in crate::proxy) fn new(reader: Rc<Reader>) -> Self {
         let ends: Rc<Cell<Option<Ends>>> = Rc::default();
         let answer = Rc::clone(&ends);
         let log = reader.log();
@@ -127,7 +127,7 @@ impl AskedEnds {
         Self { reader, ends }
     }
 
-    pub(super) fn is_read(&self) -> bool {
+    pub(in crate::proxy) fn is_read(&self) -> bool {
         let ends = self.ends.take();
         let is_read = ends.as_ref().is_some_and(|ends| {
             (0..).zip(ends.iter()).all(|(partition, end)| self.reader.position(partition) >= *end)

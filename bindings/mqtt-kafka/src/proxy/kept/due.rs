@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use super::hub::Hub;
-use super::kept::{Fallen, Kept, KeptWill};
+use super::store::{Fallen, Kept, KeptWill};
+use crate::proxy::hub::Hub;
 
 /// How long a timer runs at most: a day, so that it need not reach centuries ahead.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// The timer of a worker, and when it ends.
-pub(super) struct Alarm {
+pub(in crate::proxy) struct Alarm {
     at: Instant,
     timer: AbortHandle,
 }
 
 impl Hub {
     /// Keeps the session of a client that is gone [MQTT-3.1.2-23].
-    pub(super) fn keep(self: &Rc<Self>, client_id: &str, kept: Kept) {
+    pub(in crate::proxy) fn keep(self: &Rc<Self>, client_id: &str, kept: Kept) {
         self.discard_kept(client_id);
         let has_will = kept.will.is_some();
         match self.shared.kept.insert(client_id, Box::new(kept), self.cx.index()) {
@@ -49,7 +49,7 @@ impl Hub {
 
     /// The session that is kept of a client, if it has not expired, to be gone on with: its will is
     /// discarded, unless it is due already [MQTT-3.1.3-9].
-    pub(super) fn take_kept(self: &Rc<Self>, client_id: &str) -> Option<Box<Kept>> {
+    pub(in crate::proxy) fn take_kept(self: &Rc<Self>, client_id: &str) -> Option<Box<Kept>> {
         let mut kept = self.take_unexpired(client_id)?;
         if let Some(KeptWill { at, will }) = kept.will.take() {
             self.counters.wills_delayed.decrement();
@@ -64,7 +64,7 @@ impl Hub {
     }
 
     /// Ends the session that is kept of a client [MQTT-3.1.2-4], and with it the delay of its will.
-    pub(super) fn discard_kept(self: &Rc<Self>, client_id: &str) {
+    pub(in crate::proxy) fn discard_kept(self: &Rc<Self>, client_id: &str) {
         if let Some(kept) = self.take_unexpired(client_id) {
             self.counters.sessions_discarded.increment();
             self.end_kept(client_id, *kept);
@@ -104,7 +104,7 @@ impl Hub {
 
     /// This instance ends. If no other takes its place, sessions that are kept are not gone on
     /// with: the wills among them are due.
-    pub(super) fn end_delays(self: &Rc<Self>) {
+    pub(in crate::proxy) fn end_delays(self: &Rc<Self>) {
         for (client_id, will) in self.shared.kept.end(self.cx.index()) {
             self.counters.wills_delayed.decrement();
             self.publish_will(&client_id, will);
@@ -112,7 +112,7 @@ impl Hub {
     }
 
     /// Sets the timer to what is due next on this worker.
-    pub(super) fn arm(self: &Rc<Self>) {
+    pub(in crate::proxy) fn arm(self: &Rc<Self>) {
         let Some(at) = self.shared.kept.next_due(self.cx.index()) else { return };
         let mut alarm = self.alarm.borrow_mut();
         if let Some(alarm) = &*alarm {

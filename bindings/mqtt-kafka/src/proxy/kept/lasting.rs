@@ -9,11 +9,11 @@ use mqtt_plane::{
     Appetite, Delivery, Event, Messages, Position, Qos, SubscriptionIds, filter_matches,
 };
 
-use super::hub::Hub;
-use super::member::{Member, State, partition_in};
-use super::reader::Reader;
-use super::run::Run;
-use super::upstream::Upstream;
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::deliver::run::Run;
+use crate::proxy::hub::Hub;
+use crate::proxy::member::{Member, State, partition_in};
+use crate::proxy::upstream::Upstream;
 use crate::wire::{View, topic_of};
 
 /// Logs that a session has left and that are remembered, at most: what it has open may lie there.
@@ -21,23 +21,23 @@ const FORMER: usize = 64;
 
 /// Parts of a session that only one that may outlive its connection has, or one that has.
 #[derive(Default)]
-pub(super) struct Lasting {
+pub(in crate::proxy) struct Lasting {
     /// What is to be sent before anything else: what an earlier connection left open.
-    pub(super) pending: VecDeque<Pending>,
+    pub(in crate::proxy) pending: VecDeque<Pending>,
     /// Logs that it no longer reads, the latest last.
-    pub(super) former: VecDeque<Source>,
+    pub(in crate::proxy) former: VecDeque<Source>,
     /// Retained messages that are in flight, by the log and the offset of their positions.
-    pub(super) retained: BTreeMap<(u32, i64), (Rc<Upstream>, Rc<str>)>,
+    pub(in crate::proxy) retained: BTreeMap<(u32, i64), (Rc<Upstream>, Rc<str>)>,
     /// The exits whose retained messages it was sent, or is about to be.
-    pub(super) upstreams: Vec<Rc<Upstream>>,
+    pub(in crate::proxy) upstreams: Vec<Rc<Upstream>>,
 }
 
 /// A log, by its name in positions.
 #[derive(Clone)]
-pub(super) struct Source {
-    pub(super) id: u32,
-    pub(super) upstream: Rc<Upstream>,
-    pub(super) topic: Rc<str>,
+pub(in crate::proxy) struct Source {
+    pub(in crate::proxy) id: u32,
+    pub(in crate::proxy) upstream: Rc<Upstream>,
+    pub(in crate::proxy) topic: Rc<str>,
 }
 
 impl From<&Rc<Reader>> for Source {
@@ -51,19 +51,19 @@ impl From<&Rc<Reader>> for Source {
 }
 
 /// A message that an earlier connection left.
-pub(super) struct Pending {
+pub(in crate::proxy) struct Pending {
     /// The identifier that it was sent with; `None` where it was not sent.
-    pub(super) packet_id: Option<u16>,
-    pub(super) record: Record,
-    pub(super) qos: Qos,
-    pub(super) retain: bool,
+    pub(in crate::proxy) packet_id: Option<u16>,
+    pub(in crate::proxy) record: Record,
+    pub(in crate::proxy) qos: Qos,
+    pub(in crate::proxy) retain: bool,
     /// The subscription identifiers; `None`: those of the subscriptions that match it now.
-    pub(super) ids: Option<SubscriptionIds>,
-    pub(super) position: Position,
+    pub(in crate::proxy) ids: Option<SubscriptionIds>,
+    pub(in crate::proxy) position: Position,
 }
 
 /// Where the record of a message lies.
-pub(super) enum Record {
+pub(in crate::proxy) enum Record {
     Log { log: Rc<dyn TopicLog>, partition: u32, offset: i64 },
     Retained { table: Rc<dyn TopicTable>, upstream: Rc<Upstream>, topic: Rc<str>, at: (u32, i64) },
     Unknown,
@@ -95,14 +95,14 @@ impl Record {
 
 impl Lasting {
     /// Retained messages of an exit are about to be sent.
-    pub(super) fn will_send_retained(&mut self, upstream: &Rc<Upstream>) {
+    pub(in crate::proxy) fn will_send_retained(&mut self, upstream: &Rc<Upstream>) {
         if !self.upstreams.iter().any(|known| Rc::ptr_eq(known, upstream)) {
             self.upstreams.push(Rc::clone(upstream));
         }
     }
 
     /// Remembers a log that is being left.
-    pub(super) fn leave(&mut self, reader: &Rc<Reader>) {
+    pub(in crate::proxy) fn leave(&mut self, reader: &Rc<Reader>) {
         self.former.retain(|source| source.id != reader.id);
         if self.former.len() == FORMER {
             self.former.pop_front();
@@ -114,7 +114,7 @@ impl Lasting {
 impl State {
     /// Hands out what an earlier connection left, as far as `appetite` goes. Returns whether all of
     /// it is handed out.
-    pub(super) fn send_pending(
+    pub(in crate::proxy) fn send_pending(
         &mut self,
         hub: &Hub,
         appetite: &mut Appetite,
@@ -172,7 +172,7 @@ impl State {
 
     /// Notes which of the deliveries that were handed out are retained messages, so that they are
     /// found again by their topic.
-    pub(super) fn note_retained(&mut self, handed_out: &[Event]) {
+    pub(in crate::proxy) fn note_retained(&mut self, handed_out: &[Event]) {
         let Some(lasting) = &mut self.lasting else { return };
         if lasting.upstreams.is_empty() {
             return;
@@ -194,7 +194,7 @@ impl State {
 
 impl Member {
     /// A delivery is complete, or the client has it: it is not sent again.
-    pub(super) fn acknowledge(&self, position: Position) {
+    pub(in crate::proxy) fn acknowledge(&self, position: Position) {
         if let Some(lasting) = &mut self.state.borrow_mut().lasting {
             lasting.retained.remove(&(position.log, position.offset));
         }

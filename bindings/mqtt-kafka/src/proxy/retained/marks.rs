@@ -10,8 +10,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use engine::shared::Lock;
 
-use super::hub::Hub;
-use super::reader::Reader;
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::hub::Hub;
 use crate::wire::View;
 
 /// Retained publishes that are remembered, at most. They are needed until they are read back.
@@ -31,7 +31,7 @@ impl Marks {
     }
 
     /// Remembers a retained publish that is about to be appended.
-    pub(super) fn note(&self, topic: &str, millis: i64, payload: &[u8]) {
+    pub(in crate::proxy) fn note(&self, topic: &str, millis: i64, payload: &[u8]) {
         let mark = self.mark(topic, millis, payload);
         let (known, order) = &mut *self.marks.lock();
         if !known.insert(mark) {
@@ -52,7 +52,7 @@ impl Marks {
 
 impl Hub {
     /// Whether a live message was published with RETAIN.
-    pub(super) fn was_retained(&self, reader: &Reader, live: &View) -> bool {
+    pub(in crate::proxy) fn was_retained(&self, reader: &Reader, live: &View) -> bool {
         let publish = live.publish();
         if self.shared.marks.holds(publish.topic, live.timestamp(), publish.payload) {
             return true;

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::hub::Hub;
-use super::member::{Held, Member};
-use super::reader::Reader;
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::hub::Hub;
+use crate::proxy::member::{Held, Member};
 
 impl Held {
     /// Where the subscription begins in a log that a reload gives to it; `None` where that is not
@@ -43,7 +43,7 @@ impl Held {
 }
 
 impl Member {
-    pub(super) fn retarget(&self, begun: Option<&Rc<Reader>>) {
+    pub(in crate::proxy) fn retarget(&self, begun: Option<&Rc<Reader>>) {
         let filters: Vec<Rc<str>> = self.state.borrow().held.keys().map(Rc::clone).collect();
         for filter in filters {
             self.retarget_filter(&filter, begun);
@@ -100,7 +100,7 @@ impl Member {
     }
 
     /// Tells and counts that a reload has left a subscription without a log.
-    pub(super) fn report_unrouted(&self, filter: &str) {
+    pub(in crate::proxy) fn report_unrouted(&self, filter: &str) {
         self.hub.counters.subscriptions_unrouted.increment();
         tracing::warn!(
             event = "mqtt_kafka.subscription.unrouted",
@@ -112,7 +112,7 @@ impl Member {
     }
 
     /// A log that was to be joined cannot be read. A subscription that still wants it asks anew.
-    pub(super) fn forget_joining(&self, reader: &Rc<Reader>) {
+    pub(in crate::proxy) fn forget_joining(&self, reader: &Rc<Reader>) {
         for held in self.state.borrow_mut().held.values_mut() {
             held.joining.retain(|joining| !Rc::ptr_eq(joining, reader));
         }

@@ -7,17 +7,17 @@ use std::time::Instant;
 
 use kafka_plane::{Batch, Listener, Read, TopicLog};
 
-use super::hub::Hub;
-use super::upstream::Upstream;
+use crate::proxy::hub::Hub;
+use crate::proxy::upstream::Upstream;
 use crate::state::Subscriptions;
 
 /// A log that sessions of this worker subscribe to. It lives while one of them does.
-pub(super) struct Reader {
+pub(in crate::proxy) struct Reader {
     /// Names the log in positions of deliveries.
-    pub(super) id: u32,
-    pub(super) upstream: Rc<Upstream>,
-    pub(super) topic: Rc<str>,
-    pub(super) subscriptions: RefCell<Subscriptions>,
+    pub(in crate::proxy) id: u32,
+    pub(in crate::proxy) upstream: Rc<Upstream>,
+    pub(in crate::proxy) topic: Rc<str>,
+    pub(in crate::proxy) subscriptions: RefCell<Subscriptions>,
     log: RefCell<Rc<dyn TopicLog>>,
     /// The log of the exit before, of the same cluster.
     earlier: RefCell<Option<Earlier>>,
@@ -26,15 +26,20 @@ pub(super) struct Reader {
     hub: Weak<Hub>,
     this: Weak<Self>,
     /// Whether the rest of a long read is scheduled.
-    pub(super) is_scheduled: Cell<bool>,
+    pub(in crate::proxy) is_scheduled: Cell<bool>,
     /// Whether a start was asked for by a reload.
-    pub(super) is_asking: Cell<bool>,
+    pub(in crate::proxy) is_asking: Cell<bool>,
     /// Whether a record without a topic was named already.
-    pub(super) has_named_key: Cell<bool>,
+    pub(in crate::proxy) has_named_key: Cell<bool>,
 }
 
 impl Reader {
-    pub(super) fn new(hub: &Rc<Hub>, id: u32, upstream: &Rc<Upstream>, topic: &str) -> Rc<Self> {
+    pub(in crate::proxy) fn new(
+        hub: &Rc<Hub>,
+        id: u32,
+        upstream: &Rc<Upstream>,
+        topic: &str,
+    ) -> Rc<Self> {
         let log = upstream.exit().log(topic);
         let reader = Rc::new_cyclic(|this| Self {
             id,
@@ -59,32 +64,32 @@ impl Reader {
         self.log().listen(listener);
     }
 
-    pub(super) fn log(&self) -> Rc<dyn TopicLog> {
+    pub(in crate::proxy) fn log(&self) -> Rc<dyn TopicLog> {
         Rc::clone(&self.log.borrow())
     }
 
-    pub(super) fn is_placed(&self) -> bool {
+    pub(in crate::proxy) fn is_placed(&self) -> bool {
         self.positions.borrow().is_some()
     }
 
     /// Begins to read at `starts` if it did not read yet.
-    pub(super) fn place(&self, starts: &[i64]) {
+    pub(in crate::proxy) fn place(&self, starts: &[i64]) {
         self.positions.borrow_mut().get_or_insert_with(|| starts.to_vec());
     }
 
     /// Where everything before was dispatched, by partition.
-    pub(super) fn positions(&self) -> Vec<i64> {
+    pub(in crate::proxy) fn positions(&self) -> Vec<i64> {
         self.positions.borrow().clone().unwrap_or_default()
     }
 
-    pub(super) fn position(&self, partition: u32) -> i64 {
+    pub(in crate::proxy) fn position(&self, partition: u32) -> i64 {
         let positions = self.positions.borrow();
         let position = positions.as_ref().and_then(|list| list.get(partition as usize));
         // A partition that was added later is read from its beginning.
         position.copied().unwrap_or(0)
     }
 
-    pub(super) fn set_position(&self, partition: u32, position: i64) {
+    pub(in crate::proxy) fn set_position(&self, partition: u32, position: i64) {
         let mut positions = self.positions.borrow_mut();
         let list = positions.get_or_insert_default();
         let at = partition as usize;
@@ -95,7 +100,7 @@ impl Reader {
     }
 
     /// Where the log begins as far as this process holds it, by partition.
-    pub(super) fn begin(&self) -> Vec<i64> {
+    pub(in crate::proxy) fn begin(&self) -> Vec<i64> {
         let log = self.log();
         let mut batches = Vec::new();
         let begin = |partition| match log.read(partition, 0, 0, &mut batches) {
@@ -107,7 +112,7 @@ impl Reader {
 
     /// Reads on in the log, from `offset` to about `max_bytes`. What the log of a new exit does not
     /// hold, since reading began there later, comes from the log before it.
-    pub(super) fn read(
+    pub(in crate::proxy) fn read(
         &self,
         partition: u32,
         offset: i64,
@@ -134,7 +139,7 @@ impl Reader {
 
     /// Takes the log of the exit that the upstream leads to now, of the same cluster: reading goes
     /// on where it is.
-    pub(super) fn resume(&self) -> Rc<dyn TopicLog> {
+    pub(in crate::proxy) fn resume(&self) -> Rc<dyn TopicLog> {
         let earlier = self.take_log();
         *self.earlier.borrow_mut() =
             Some(Earlier { log: Rc::clone(&earlier), ends: self.positions() });
@@ -142,13 +147,13 @@ impl Reader {
     }
 
     /// Holds the log before no longer, if it is this one.
-    pub(super) fn forget_earlier(&self, log: &Rc<dyn TopicLog>) {
+    pub(in crate::proxy) fn forget_earlier(&self, log: &Rc<dyn TopicLog>) {
         self.earlier.borrow_mut().take_if(|earlier| Rc::ptr_eq(&earlier.log, log));
     }
 
     /// Takes the log of the exit that the upstream leads to now, of another cluster: reading begins
     /// where that ended at `moment`.
-    pub(super) fn begin_anew(&self, moment: Instant) {
+    pub(in crate::proxy) fn begin_anew(&self, moment: Instant) {
         self.take_log();
         *self.earlier.borrow_mut() = None;
         *self.positions.borrow_mut() = self.log().ends_at(moment).map(|ends| ends.to_vec());

@@ -10,16 +10,16 @@ use std::rc::Rc;
 
 use mqtt_plane::{OpenDelivery, Position, Unfinished};
 
-use super::catch_up::Behind;
-use super::hub::Hub;
-use super::kept::{
+use super::lasting::{Lasting, Pending, Record, Source};
+use super::store::{
     Kept, KeptDelivery, KeptPlace, KeptRecord, KeptReplay, KeptRetained, KeptSubscription, Retained,
 };
-use super::lasting::{Lasting, Pending, Record, Source};
-use super::member::{Held, Member, State, position};
-use super::reader::Reader;
-use super::retained::Replay;
-use super::upstream::Upstream;
+use crate::proxy::deliver::catch_up::Behind;
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::hub::Hub;
+use crate::proxy::member::{Held, Member, State, position};
+use crate::proxy::retained::replay::Replay;
+use crate::proxy::upstream::Upstream;
 use crate::state::{Interest, Options};
 
 impl Hub {
@@ -37,7 +37,7 @@ impl Hub {
 
 impl Hub {
     /// The log of a place as this worker reads it.
-    pub(super) fn source(self: &Rc<Self>, place: &KeptPlace) -> Option<Source> {
+    pub(in crate::proxy) fn source(self: &Rc<Self>, place: &KeptPlace) -> Option<Source> {
         let upstream = self.same_exit(place)?;
         Some(Source::from(&self.reader(&upstream, &place.topic)))
     }
@@ -57,7 +57,7 @@ impl Reader {
 
 impl Member {
     /// Goes on where an earlier connection left the session.
-    pub(super) fn resume(&self, kept: Kept) -> Unfinished {
+    pub(in crate::proxy) fn resume(&self, kept: Kept) -> Unfinished {
         let hub = &self.hub;
         let reader = |place: &KeptPlace| {
             let upstream = hub.same_exit(place)?;

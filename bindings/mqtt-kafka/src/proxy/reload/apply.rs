@@ -9,19 +9,19 @@ use engine::spi::{Link, Retire};
 use kafka_plane::Kafka;
 use mqtt_plane::ReasonCode;
 
-use super::hub::Hub;
-use super::member::Member;
-use super::reader::Reader;
-use super::upstream::{Upstream, hold};
+use crate::proxy::deliver::reader::Reader;
+use crate::proxy::hub::Hub;
+use crate::proxy::member::Member;
+use crate::proxy::upstream::{Upstream, hold};
 use crate::state::Mapping;
 
 /// How long until a log that a reload asks for, and that cannot be read, is tried again.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
+pub(in crate::proxy) const RETRY: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// Puts another mapping in force: publishes take it from the next on, and every subscription
     /// moves to the logs that it is served from now.
-    pub(super) fn update(
+    pub(in crate::proxy) fn update(
         self: &Rc<Self>,
         mapping: Arc<Mapping>,
         exits: Vec<(NodeName, Link<Kafka>)>,
@@ -53,7 +53,7 @@ impl Hub {
 
     /// Moves the subscriptions of all sessions to the logs that they are served from now.
     /// `begun`: a log that begins with what these subscriptions are to see first.
-    pub(super) fn retarget(self: &Rc<Self>, begun: Option<&Rc<Reader>>) {
+    pub(in crate::proxy) fn retarget(self: &Rc<Self>, begun: Option<&Rc<Reader>>) {
         for member in self.members() {
             member.retarget(begun);
         }
@@ -64,7 +64,7 @@ impl Hub {
 
     /// Asks for the start of a log that this process did not read before the reload. What it
     /// holds by then was written after, so that all of it is delivered.
-    pub(super) fn ask(self: &Rc<Self>, reader: &Rc<Reader>) {
+    pub(in crate::proxy) fn ask(self: &Rc<Self>, reader: &Rc<Reader>) {
         if reader.is_asking.replace(true) {
             return;
         }
@@ -105,7 +105,7 @@ impl Hub {
     }
 
     /// Takes no more sessions if the process ends, and ends those that are left at the deadline.
-    pub(super) fn retire(self: &Rc<Self>, retire: Retire) {
+    pub(in crate::proxy) fn retire(self: &Rc<Self>, retire: Retire) {
         let reason = if retire.is_shutdown {
             ReasonCode::SERVER_SHUTTING_DOWN
         } else {
@@ -132,7 +132,7 @@ impl Hub {
 
 impl Member {
     /// Offsets of this log mean other records now.
-    pub(super) fn forget_offsets(&self, reader: &Rc<Reader>) {
+    pub(in crate::proxy) fn forget_offsets(&self, reader: &Rc<Reader>) {
         let mut state = self.state.borrow_mut();
         state.behind.retain(|behind| !Rc::ptr_eq(&behind.reader, reader));
         for target in state.held.values().flat_map(|held| held.all_targets()) {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use kafka_plane::{Batch, Read, Record};
 use mqtt_plane::{Messages, ReasonCode};
 
-use super::hub::Hub;
-use super::member::Offer;
 use super::reader::Reader;
 use super::run::{Run, is_expired};
+use crate::proxy::hub::Hub;
+use crate::proxy::member::Offer;
 use crate::state::Match;
 use crate::wire::{View, topic_of};
 
@@ -18,14 +18,14 @@ const READ: usize = 256 << 10;
 
 /// Lists that are used again with each read.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub(in crate::proxy) struct Scratch {
     batches: Vec<Arc<Batch>>,
     matches: Vec<Rc<[Match]>>,
 }
 
 impl Hub {
     /// Reads what a log has more, and wakes each session concerned once.
-    pub(super) fn advance(self: &Rc<Self>, reader: &Rc<Reader>) {
+    pub(in crate::proxy) fn advance(self: &Rc<Self>, reader: &Rc<Reader>) {
         if !reader.is_placed() || reader.is_scheduled.get() {
             return;
         }
@@ -128,7 +128,7 @@ impl Hub {
     }
 
     /// A record whose key is no MQTT topic: other producers' matter. Named once a log.
-    pub(super) fn skip_key(&self, reader: &Reader, record: &Record<'_>) {
+    pub(in crate::proxy) fn skip_key(&self, reader: &Reader, record: &Record<'_>) {
         self.counters.records_skipped_key.increment();
         if !reader.has_named_key.replace(true) {
             tracing::warn!(
@@ -189,4 +189,4 @@ impl Hub {
 }
 
 /// What a client is told whose messages the log dropped.
-pub(super) const FALLEN_OUT: &str = "messages that were not read in time are lost";
+pub(in crate::proxy) const FALLEN_OUT: &str = "messages that were not read in time are lost";

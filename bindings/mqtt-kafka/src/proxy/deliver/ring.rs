@@ -7,7 +7,7 @@ use std::rc::Rc;
 use mqtt_plane::{Appetite, Delivery, Event, Messages, Qos};
 
 /// Deliveries that a ring holds at most; few in tests, so that they overflow.
-pub(super) const MESSAGES: usize = if cfg!(test) { 64 } else { 4096 };
+pub(in crate::proxy) const MESSAGES: usize = if cfg!(test) { 64 } else { 4096 };
 
 /// Memory that a ring keeps alive at most, bytes, before the last run that it took. Runs are shared:
 /// rings that wait for the same messages keep the same memory.
@@ -15,7 +15,7 @@ const BYTES: usize = 8 << 20;
 
 /// Deliveries that wait for one session. Empty, it owns no memory.
 #[derive(Default)]
-pub(super) struct Ring {
+pub(in crate::proxy) struct Ring {
     items: VecDeque<Item>,
     bytes: usize,
 }
@@ -29,7 +29,7 @@ struct Item {
 
 /// Memory of rings that are empty, for those that fill. One a worker.
 #[derive(Default)]
-pub(super) struct Spares(RefCell<Vec<VecDeque<Item>>>);
+pub(in crate::proxy) struct Spares(RefCell<Vec<VecDeque<Item>>>);
 
 /// Rings' memory that a worker keeps.
 const SPARES: usize = 512;
@@ -38,18 +38,18 @@ const SPARES: usize = 512;
 const SPARE_CAPACITY: usize = 256;
 
 impl Ring {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::proxy) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Whether it takes another delivery.
-    pub(super) fn has_room(&self) -> bool {
+    pub(in crate::proxy) fn has_room(&self) -> bool {
         self.items.len() < MESSAGES && self.bytes < BYTES
     }
 
     /// Adds a delivery with a payload of `payload` bytes, out of a run that keeps `footprint`
     /// bytes alive.
-    pub(super) fn push(
+    pub(in crate::proxy) fn push(
         &mut self,
         delivery: Delivery,
         payload: usize,
@@ -67,7 +67,7 @@ impl Ring {
 
     /// Moves deliveries to `out` while `appetite` lasts, which it lowers. Returns how many had
     /// expired meanwhile and were dropped [MQTT-3.3.2-5].
-    pub(super) fn drain(
+    pub(in crate::proxy) fn drain(
         &mut self,
         appetite: &mut Appetite,
         out: &mut Vec<Event>,
@@ -98,12 +98,12 @@ impl Ring {
     }
 
     /// The deliveries, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Delivery> {
+    pub(in crate::proxy) fn iter(&self) -> impl Iterator<Item = &Delivery> {
         self.items.iter().map(|item| &item.delivery)
     }
 
     /// Keeps the deliveries that `keep` says.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Delivery) -> bool) {
+    pub(in crate::proxy) fn retain(&mut self, mut keep: impl FnMut(&Delivery) -> bool) {
         let mut freed = 0;
         self.items.retain(|item| {
             let kept = keep(&item.delivery);
@@ -114,7 +114,7 @@ impl Ring {
     }
 
     /// Drops everything.
-    pub(super) fn release(&mut self, spares: &Spares) {
+    pub(in crate::proxy) fn release(&mut self, spares: &Spares) {
         let mut items = std::mem::take(&mut self.items);
         items.clear();
         self.bytes = 0;
