@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::config::NodeName;
-use crate::runtime::reload::Application;
+use crate::runtime::application::Application;
 use crate::runtime::status::WorkerStatus;
 use crate::shared::Lock;
 use crate::spi::Retire;

@@ -1,6 +1,7 @@
 //! The running engine: a control thread that plans and prepares, workers that apply and serve.
 
 mod admin;
+mod application;
 mod clock;
 mod control;
 mod input;

@@ -2,46 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::{NodeName, Problem, codes};
 use crate::graph::{Fate, Plan, PlanNode, diff};
+use crate::runtime::Post;
+use crate::runtime::application::{Application, Step, Work, retirements};
 use crate::runtime::control::Control;
 use crate::runtime::status::Tally;
-use crate::runtime::{Post, worker};
-use crate::spi::{Definition, PrepareCx, Prepared, Retire};
+use crate::spi::{PrepareCx, Prepared};
 
 /// How long the preparation of one binding may take.
 const PREPARE: Duration = Duration::from_secs(20);
 
 /// How long what was replaced may take to flush.
 const RELEASE: Duration = Duration::from_secs(10);
-
-/// A reload, as workers apply it.
-#[expect(unnameable_types, reason = "the engine's own")]
-pub struct Application {
-    pub(super) generation: u64,
-    /// A moment before any worker applies it.
-    pub(super) begun_at: Instant,
-    pub(super) steps: Vec<Step>,
-    pub(super) replaced: Retire,
-    pub(super) removed: Retire,
-}
-
-/// What happens to one node.
-pub(super) struct Step {
-    pub(super) name: NodeName,
-    pub(super) fate: Fate,
-    /// For Start, Replace and Update.
-    pub(super) work: Option<Work>,
-}
-
-/// A definition and what it prepared.
-#[derive(Clone)]
-pub(super) struct Work {
-    pub(super) definition: Arc<dyn Definition>,
-    pub(super) prepared: Prepared,
-}
 
 /// What a reload did.
 pub(super) struct Applied {
@@ -59,7 +34,7 @@ impl Control {
         let fates = diff(&self.plan, &plan);
         let prepared = self.prepare(&plan, &fates).await?;
         let begun_at = self.clock.now();
-        let (replaced, removed) = worker::retirements(begun_at, self.options.drain);
+        let (replaced, removed) = retirements(begun_at, self.options.drain);
         let steps = fates
             .iter()
             .map(|(name, fate)| {

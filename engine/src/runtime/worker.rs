@@ -5,13 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
 use crate::config::NodeName;
 use crate::graph::Fate;
-use crate::runtime::reload::{Application, Step, Work};
+use crate::runtime::application::{Application, Step, Work};
 use crate::runtime::status::WorkerStatus;
 use crate::runtime::{Loads, Mailbox, Post};
 use crate::spi::{Entry, Links, Node, Retire, WorkerCx};
@@ -233,12 +232,4 @@ impl Worker {
             retired: self.draining(),
         }
     }
-}
-
-/// The retirement of replaced and of removed nodes, from `now`. Connections of removed ones may go
-/// on for `drain`.
-pub(super) fn retirements(now: Instant, drain: Duration) -> (Retire, Retire) {
-    let replaced = Retire { is_shutdown: false, deadline: None };
-    let removed = Retire { is_shutdown: false, deadline: Some(now + drain) };
-    (replaced, removed)
 }
