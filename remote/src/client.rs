@@ -19,27 +19,13 @@ use ureq::typestate::WithoutBody;
 use ureq::{Body, RequestBuilder};
 
 use crate::failure;
+use crate::patience::Patience;
 
 /// So many redirects are followed.
 const REDIRECTS: usize = 5;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// How long each part may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    /// Resolving the name, connecting and the TLS handshake.
-    pub(crate) connect: Duration,
-    /// All of it, redirects and the text included; more where the server was asked to wait.
-    pub(crate) total: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(10), total: Duration::from_secs(30) }
-    }
-}
 
 /// Fetches from one address.
 pub(crate) struct Client {

@@ -7,7 +7,7 @@ use engine::spi::FetchError;
 use ureq::http::StatusCode;
 use ureq::{Error, Timeout};
 
-use crate::client::Patience;
+use crate::patience::Patience;
 
 pub(crate) const UNSENDABLE: &str =
     "the credentials have a character that a header cannot have, such as the end of a line";

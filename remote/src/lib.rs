@@ -8,6 +8,7 @@
 
 mod client;
 mod failure;
+mod patience;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use engine::config::{Address, Secret};
 use engine::spi::{Fetch, FetchError, Origin, OriginProperty};
 
-use client::{Client, Patience};
+use client::Client;
+use patience::Patience;
 
 /// What fetches from `http:` and `https:` addresses.
 pub const HTTP: &dyn Origin = &Http;

@@ -5,7 +5,8 @@ use engine::config::{Address, Secret};
 use engine::spi::{Ask, Fetch as _, FetchError, Fetched, FetchedContent};
 use web_server::{Identity, Reply, Request, WebServer};
 
-use crate::client::{Client, Patience, follow};
+use crate::client::{Client, follow};
+use crate::patience::Patience;
 
 /// As a configuration's.
 const MOST: u64 = 100_000;
