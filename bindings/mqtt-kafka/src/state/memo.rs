@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::rc::Rc;
 
+use super::interest::Match;
 use super::seek::{Step, first_key, step};
-use super::subscriptions::Match;
 
 /// Topics that are remembered at most; with more it begins anew.
 const TOPICS: usize = 16_384;

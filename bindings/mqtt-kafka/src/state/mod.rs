@@ -2,6 +2,7 @@
 
 mod decision;
 mod filter_map;
+mod interest;
 mod mapping;
 mod memo;
 mod pattern;
@@ -14,10 +15,11 @@ mod trie;
 
 pub use decision::{RECEIVE_MAXIMUM, RECORD_OVERHEAD, Target, Verdict};
 pub use filter_map::FilterMap;
+pub use interest::{Grant, Interest, Match, Options};
 pub(crate) use mapping::is_kafka_topic;
 pub use mapping::{Mapping, Route, Template};
 pub use pattern::{Captures, Pattern};
 pub use seek::{Step, first_key, step};
 pub use seldom::Seldom;
-pub use subscriptions::{Grant, Interest, Match, Options, Subscriptions};
+pub use subscriptions::Subscriptions;
 pub use trie::Trie;
