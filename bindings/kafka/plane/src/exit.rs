@@ -81,6 +81,17 @@ pub enum Read {
     Gone(i64),
 }
 
+/// What was found of records that this process no longer holds.
+#[derive(Clone, Debug)]
+pub enum Older {
+    /// The records that follow the offset asked for, some of them, and where to go on: beyond that
+    /// offset, but where the partition ends there. No batch: there are only gaps.
+    Next(Option<Arc<Batch>>, i64),
+    /// The partition no longer holds the offset asked for, and begins here. If that is not beyond
+    /// the offset, the topic was made anew and has not come so far.
+    Gone(i64),
+}
+
 /// A worker's view of the log of one topic.
 ///
 /// Reading never blocks and never holds back the log. A batch may begin before the offset that was
@@ -117,6 +128,12 @@ pub trait TopicLog {
         max_bytes: usize,
         out: &mut Vec<Arc<Batch>>,
     ) -> Read;
+
+    /// Reads records of `partition` from `offset` on that [`TopicLog::read`] says are gone: from
+    /// where they are kept, which takes its time. Some hundred KiB come at a time. Who asks has one
+    /// question open; those of many for the same records are answered by one read. Fails where the
+    /// cluster does not answer: to be asked again later.
+    fn older(&self, partition: u32, offset: i64, then: Then<Older>);
 }
 
 /// What a visitor of a table asks for next.

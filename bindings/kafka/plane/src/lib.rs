@@ -13,7 +13,7 @@ mod fault;
 pub use batch::{Batch, BatchBuilder, Header, Headers, Record};
 pub use draft::{Draft, DraftHeaders};
 pub use exit::{
-    Appended, Completion, Ends, Kafka, KafkaExit, Limits, Listener, Producer, Read, Scan, Then,
-    TopicLog, TopicTable,
+    Appended, Completion, Ends, Kafka, KafkaExit, Limits, Listener, Older, Producer, Read, Scan,
+    Then, TopicLog, TopicTable,
 };
 pub use fault::Fault;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::shared::{Inbox, Lock, Signal};
-use kafka_plane::Fault;
+use kafka_plane::{Fault, Older};
 
 use crate::state::Burst;
 
@@ -15,6 +15,8 @@ pub(crate) enum Answer {
     Ends(usize, Result<Box<[i64]>, Fault>),
     /// A table holds what the topic held when it was asked.
     Synced(usize, Result<(), Fault>),
+    /// Records that memory no longer held.
+    Older(usize, Result<Older, Fault>),
     /// An append is in Kafka, or is not.
     Appended(u32, Result<(), Fault>),
     /// There is room for appends again.

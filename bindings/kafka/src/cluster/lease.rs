@@ -65,6 +65,7 @@ impl Opening<'_> {
             lanes: Lock::default(),
             lanes_version: AtomicU64::new(0),
             admin: Calls::default(),
+            older: Calls::default(),
             produce: Sleeper::default(),
             sleepers: Lock::default(),
             users: Lock::new(Some(0)),
@@ -132,6 +133,7 @@ impl Cluster {
         *self.users.lock() = None;
         self.is_stopped.store(true, Ordering::Release);
         self.admin.sleeper.wake();
+        self.older.sleeper.wake();
         self.sleepers.lock().iter().for_each(|sleeper| sleeper.wake());
         self.produce.wake();
     }

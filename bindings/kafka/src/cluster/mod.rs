@@ -7,6 +7,7 @@ mod calls;
 mod inherited;
 mod lane;
 mod lease;
+mod older;
 #[cfg(feature = "rdkafka")]
 mod permission;
 mod topic;
@@ -25,6 +26,7 @@ pub(crate) use inherited::Inherited;
 pub(crate) use lane::{Answer, Lane};
 pub use lease::Lease;
 pub(crate) use lease::{Opening, spawn};
+pub(crate) use older::{AskOlder, Found, ReadOlder, Wanted, read_older};
 #[cfg(feature = "rdkafka")]
 pub(crate) use permission::Permission;
 pub(crate) use topic::{Partition, Reading, TableCounts, Topic};
@@ -46,6 +48,8 @@ pub struct Cluster {
     pub(crate) lanes_version: AtomicU64,
     /// Questions, and the thread that answers them.
     pub(crate) admin: Calls<Ask>,
+    /// Questions for records that memory no longer holds, and the thread that answers them.
+    pub(crate) older: Calls<AskOlder>,
     /// The thread that takes what is left in the lanes.
     pub(crate) produce: Sleeper,
     /// Further threads that are to know at once when the cluster ends.
@@ -157,6 +161,20 @@ impl Cluster {
             return lane.answers.push(Answer::Synced(key, Err(Fault::Unavailable)));
         }
         self.admin.push(Ask::Sync { topic: Arc::clone(topic), lane: Arc::clone(lane), key });
+    }
+
+    /// Asks for records that memory no longer holds; the answer comes by the question's lane.
+    pub(crate) fn ask_older(&self, ask: AskOlder) {
+        if self.is_stopped() {
+            return ask.answer(Err(Fault::Unavailable));
+        }
+        self.older.push(ask);
+        if self.is_stopped() {
+            // The thread may have ended just before.
+            let mut left = Vec::new();
+            self.older.swap(&mut left);
+            left.into_iter().for_each(|ask| ask.answer(Err(Fault::Unavailable)));
+        }
     }
 
     /// Lets a worker exchange with the threads.

@@ -5,7 +5,7 @@
 //! makes all that was written meanwhile durable by one fsync, and answers those who wait. Readers
 //! may see a record before it is durable, as nobody was promised it then; an offset that was seen
 //! is never given to another record, since offsets are reserved durably before they are used. A
-//! third thread keeps house.
+//! third thread keeps house, and a fourth reads again what memory no longer holds.
 //!
 //! See `docs/decisions/0006-embedded-store.md` for why it is a format of our own.
 
@@ -13,11 +13,13 @@ mod files;
 mod home;
 mod keeper;
 mod offsets;
+mod older;
 mod options;
 mod read;
 mod recover;
 mod syncer;
 mod table;
+mod walk;
 mod wire;
 mod writer;
 
@@ -27,7 +29,7 @@ use std::sync::atomic::Ordering;
 use engine::shared::Store;
 use engine::telemetry::Metrics;
 
-use crate::cluster::{Calls, Cluster, Lease, Opening, spawn};
+use crate::cluster::{Calls, Cluster, Lease, Opening, read_older, spawn};
 use home::Home;
 use keeper::{Job, Keeper};
 use syncer::{Syncer, Syncs};
@@ -103,10 +105,13 @@ fn start(cluster: &Arc<Cluster>, options: &Options) -> Result<(), String> {
     let compacted = (0..).zip(&found.topics).filter(|(_, entry)| entry.is_compacted);
     let compacted = compacted.map(|(number, _)| number).collect();
     let keeper = Keeper::new(&log, found.digested, found.sealed, compacted);
+    let older = older::OlderReader::new(&log);
     let writer = Writer::new(log, found.topics, found.ends, found.active);
     cluster.is_producer_ready.store(true, Ordering::Release);
     cluster.has_answered.store(true, Ordering::Release);
     spawn(cluster, "kafka-keep", move || keeper.run())?;
     spawn(cluster, "kafka-sync", move || syncer.run())?;
+    let asked = Arc::clone(cluster);
+    spawn(cluster, "kafka-older", move || read_older(&asked, older))?;
     spawn(cluster, "kafka-append", move || writer.run())
 }

@@ -24,7 +24,7 @@ mod build;
 pub(super) use build::{ChunkBuilder, reserve};
 
 /// Begins each chunk.
-const MAGIC: u32 = 0x5A4C_4F47;
+pub(super) const MAGIC: u32 = 0x5A4C_4F47;
 
 /// Bytes of a chunk's header.
 pub(super) const HEADER: usize = 48;
@@ -119,17 +119,22 @@ pub(super) struct Chunk<'a> {
     count: u32,
 }
 
+/// The length that `bytes` claim for a chunk that they begin with: `None` where none begins there,
+/// or where they are too short to say.
+pub(super) fn claimed(bytes: &[u8]) -> Option<usize> {
+    let mut from = bytes;
+    if number(&mut from)? != MAGIC {
+        return None;
+    }
+    let length = number(&mut from)? as usize;
+    (HEADER..=LONGEST).contains(&length).then_some(length)
+}
+
 impl<'a> Chunk<'a> {
     /// The chunk that `bytes` begin with.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let mut from = bytes;
-        if number(&mut from)? != MAGIC {
-            return None;
-        }
-        let length = number(&mut from)? as usize;
-        if !(HEADER..=LONGEST).contains(&length) {
-            return None;
-        }
+        let length = claimed(bytes)?;
+        let mut from = bytes.get(8..)?;
         let crc = number(&mut from)?;
         let bytes = bytes.get(..length)?;
         if crc32fast::hash(bytes.get(12..)?) != crc {

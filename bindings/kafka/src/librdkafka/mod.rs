@@ -1,5 +1,6 @@
 //! The back end that is Kafka: one consumer that reads all topics in use, one producer, one client
-//! that asks for metadata and offsets, each on one thread beside librdkafka's own.
+//! that asks for metadata and offsets, each on one thread beside librdkafka's own; and one that
+//! reads again what memory no longer holds, with a consumer while there is any of that.
 
 mod acl;
 mod admin;
@@ -9,6 +10,7 @@ mod eof;
 mod faults;
 mod fetcher;
 mod offsets;
+mod older;
 mod pace;
 mod pending;
 mod producer;
@@ -22,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use engine::shared::{Lock, Store};
 use engine::telemetry::Metrics;
 
-use crate::cluster::{Calls, Cluster, Inherited, Lease, Opening, Topic, spawn};
+use crate::cluster::{Calls, Cluster, Inherited, Lease, Opening, Topic, read_older, spawn};
 use faults::Refusal;
 
 pub(crate) use acl::Operation;
@@ -93,9 +95,12 @@ fn start(
     let refused = |error: Refusal| format!("librdkafka refuses the settings: {error}");
     let admin = admin::Admin::new(Arc::clone(&client)).map_err(refused)?;
     let fetcher = fetcher::Fetcher::new(Arc::clone(&client)).map_err(refused)?;
+    let older = older::OlderReader::new(&client);
     let producer = producer::Producer::new(client).map_err(refused)?;
     spawn(cluster, "kafka-admin", move || admin.run())?;
     spawn(cluster, "kafka-fetch", move || fetcher.run())?;
+    let asked = Arc::clone(cluster);
+    spawn(cluster, "kafka-older", move || read_older(&asked, older))?;
     spawn(cluster, "kafka-produce", move || producer.run())
 }
 

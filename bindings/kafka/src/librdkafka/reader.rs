@@ -125,26 +125,32 @@ impl Reader {
     }
 
     fn take(&self, message: &BorrowedMessage<'_>, builder: &mut BatchBuilder, counts: &Counts) {
-        let timestamp = message.timestamp().to_millis().unwrap_or(-1);
-        builder.record(message.offset(), timestamp, message.key(), message.payload());
-        let Some(headers) = message.headers() else { return };
-        // rdkafka panics on a header whose name is not UTF-8, and anyone can write such a record.
-        let copied = catch_unwind(AssertUnwindSafe(|| {
-            for header in headers.iter() {
-                builder.header(header.key.as_bytes(), header.value);
-            }
-        }));
-        if copied.is_err() {
-            counts.unreadable_headers.increment();
-            if counts.unreadable_headers.value() == 1 {
-                tracing::warn!(
-                    event = "kafka.record.headers.unreadable",
-                    topic = %self.topic.name,
-                    partition = self.partition.index,
-                    offset = message.offset(),
-                    "a header's name is not UTF-8; it and those after it are left out. Told once",
-                );
-            }
+        if copy(message, builder) {
+            return;
+        }
+        counts.unreadable_headers.increment();
+        if counts.unreadable_headers.value() == 1 {
+            tracing::warn!(
+                event = "kafka.record.headers.unreadable",
+                topic = %self.topic.name,
+                partition = self.partition.index,
+                offset = message.offset(),
+                "a header's name is not UTF-8; it and those after it are left out. Told once",
+            );
         }
     }
+}
+
+/// Copies a record; false where headers of it are left out, since a name is not UTF-8.
+pub(super) fn copy(message: &BorrowedMessage<'_>, builder: &mut BatchBuilder) -> bool {
+    let timestamp = message.timestamp().to_millis().unwrap_or(-1);
+    builder.record(message.offset(), timestamp, message.key(), message.payload());
+    let Some(headers) = message.headers() else { return true };
+    // rdkafka panics on a header whose name is not UTF-8, and anyone can write such a record.
+    let copied = catch_unwind(AssertUnwindSafe(|| {
+        for header in headers.iter() {
+            builder.header(header.key.as_bytes(), header.value);
+        }
+    }));
+    copied.is_ok()
 }

@@ -129,6 +129,18 @@ impl Settings {
         config
     }
 
+    /// The consumer that reads again what memory no longer holds, of one partition at a time. What
+    /// it fetches ahead is little, and thrown away when another offset is asked for.
+    pub(super) fn older(&self) -> ClientConfig {
+        let mut config = self.fetcher();
+        config
+            .set("fetch.message.max.bytes", "524288")
+            .set("queued.max.messages.kbytes", "1024")
+            // How long a fetch at the end of a partition holds up that of another.
+            .set("fetch.wait.max.ms", "10");
+        config
+    }
+
     /// The one producer, whose batches have at most `batch_bytes`.
     pub(super) fn producer(&self, batch_bytes: u32) -> ClientConfig {
         let mut config = self.common();

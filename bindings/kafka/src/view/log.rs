@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use engine::shared::LogRead;
-use kafka_plane::{Batch, Ends, Listener, Read, Then, TopicLog};
+use kafka_plane::{Batch, Ends, Fault, Listener, Older, Read, Then, TopicLog};
 
 use super::{CONFLICT, Question, View};
-use crate::cluster::{Answer, Reading, Topic};
+use crate::cluster::{Answer, AskOlder, Reading, Topic};
 
 pub(super) struct LogView {
     view: Rc<View>,
@@ -125,5 +125,20 @@ impl TopicLog for LogView {
             LogRead::Next(next) => Read::Next(next),
             LogRead::Gone(start) => Read::Gone(start),
         }
+    }
+
+    fn older(&self, partition: u32, offset: i64, then: Then<Older>) {
+        let view = &self.view;
+        view.ask(Question::Older(then), |key| {
+            let (topic, lane) = (Arc::clone(&self.topic), Arc::clone(&view.lane));
+            let ask = AskOlder { topic, partition, offset, lane, key };
+            if self.is_refused {
+                ask.answer(Err(CONFLICT));
+            } else if partition >= self.partitions() {
+                ask.answer(Err(Fault::UnknownTopic));
+            } else {
+                view.cluster.ask_older(ask);
+            }
+        });
     }
 }

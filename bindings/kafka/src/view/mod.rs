@@ -14,7 +14,7 @@ use std::task::Waker;
 use engine::shared::Signal;
 use engine::spi::{SignalGuard, WorkerCx};
 use kafka_plane::{
-    Completion, Ends, Fault, KafkaExit, Limits, Producer, Then, TopicLog, TopicTable,
+    Completion, Ends, Fault, KafkaExit, Limits, Older, Producer, Then, TopicLog, TopicTable,
 };
 use slab::Slab;
 
@@ -34,6 +34,7 @@ pub fn exit(cluster: &Arc<Cluster>, cx: &WorkerCx) -> Rc<dyn KafkaExit> {
 enum Question {
     Ends(Then<Ends>),
     Sync(Then<()>),
+    Older(Then<Older>),
 }
 
 /// What all views of a worker share.
@@ -121,6 +122,12 @@ impl View {
                 let question = self.questions.borrow_mut().try_remove(key);
                 if let Some(Question::Sync(then)) = question {
                     then(result);
+                }
+            }
+            Answer::Older(key, found) => {
+                let question = self.questions.borrow_mut().try_remove(key);
+                if let Some(Question::Older(then)) = question {
+                    then(found);
                 }
             }
             Answer::Appended(key, outcome) => {

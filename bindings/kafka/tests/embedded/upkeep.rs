@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use kafka::embedded::Options;
-use kafka_plane::{Fault, TopicTable};
+use kafka_plane::{Fault, Older, TopicTable};
 
 use crate::suite::*;
 use crate::support::*;
@@ -72,6 +72,36 @@ fn the_oldest_records_go_when_there_is_too_much_and_no_end_moves() {
             let log = worker.exit.log(topic);
             assert_eq!(&*worker.ends(&log).await.unwrap(), [end], "{topic}");
         }
+    });
+}
+
+#[test]
+fn what_was_deleted_is_told_to_those_who_ask_for_it() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let options = small(dir.path());
+        let first = lease(&options);
+        let worker = Worker::new(&first);
+        let (loud, quiet) = (worker.exit.log("loud"), worker.exit.log("quiet"));
+        worker.ends(&loud).await.unwrap();
+        worker.ends(&quiet).await.unwrap();
+        append_all(&worker, "quiet", &["a", "b", "c"]).await;
+        flood(&worker, "loud", &["k"], 3000, 1000).await;
+        until(|| size(dir.path(), "log") <= options.retention_bytes).await;
+        let kept = stored(dir.path(), "loud")[0].offset;
+        let gone = worker.older(&loud, 0, kept - 1).await.unwrap();
+        assert!(matches!(gone, Older::Gone(start) if start == kept), "{gone:?}");
+        // Who comes just in time misses nothing, in the segment that is written to neither.
+        for offset in [kept, 2999] {
+            let Ok(Older::Next(Some(batch), next)) = worker.older(&loud, 0, offset).await else {
+                panic!("{offset} is there");
+            };
+            assert_eq!(batch.record(batch.index_of(offset)).offset(), offset);
+            assert!((offset + 1..=3000).contains(&next));
+        }
+        let gone = worker.older(&quiet, 0, 0).await.unwrap();
+        assert!(matches!(gone, Older::Gone(3)), "{gone:?}");
+        assert_eq!(worker.older(&loud, 0, 3000).await.err(), Some(Fault::Unavailable));
     });
 }
 

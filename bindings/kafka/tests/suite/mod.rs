@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine::spi::WorkerCx;
 use kafka::cluster::Lease;
 use kafka_plane::{
-    Appended, Batch, Completion, Draft, DraftHeaders, Ends, Fault, KafkaExit, Read, TopicLog,
+    Appended, Batch, Completion, Draft, DraftHeaders, Ends, Fault, KafkaExit, Older, Read, TopicLog,
 };
 
 /// How long anything may take before a test fails.
@@ -57,6 +57,7 @@ macro_rules! run_scenarios {
             a_record_that_is_too_large_is_refused_and_one_that_is_not_is_taken
             a_topic_cannot_be_a_log_and_a_table
             a_healthy_cluster_is_warm_within_the_time_that_a_start_waits
+            what_memory_no_longer_holds_is_read_again_by_many
             appends_beyond_the_bound_wait_and_are_woken_when_there_is_room
         }
     };
@@ -114,6 +115,21 @@ impl Worker {
         self.exit.producer().append(records, false, Some(outcomes.completion(0)))?;
         self.until(|| outcomes.all().len() == 1).await;
         outcomes.all()[0].1
+    }
+
+    pub(crate) async fn older(
+        &self,
+        log: &Rc<dyn TopicLog>,
+        partition: u32,
+        offset: i64,
+    ) -> Result<Older, Fault> {
+        let answer = Rc::new(RefCell::new(None));
+        let kept = Rc::clone(&answer);
+        let then = Box::new(move |found| *kept.borrow_mut() = Some(found));
+        log.older(partition, offset, then);
+        assert!(answer.borrow().is_none(), "never from within the call");
+        self.until(|| answer.borrow().is_some()).await;
+        answer.take().unwrap()
     }
 
     /// Reads a partition from `offset` until it holds `count` records.

@@ -295,3 +295,81 @@ pub(crate) async fn a_record_that_is_too_large_is_refused_and_one_that_is_not_is
     let found = worker.read(&log, 0, 0, 1).await;
     assert_eq!(found[0].value.as_deref(), Some(&fits[..]));
 }
+
+/// Where the log in memory begins; `None` where it holds what was read first.
+fn begin(log: &Rc<dyn TopicLog>, partition: u32) -> Option<i64> {
+    match log.read(partition, 0, 0, &mut Vec::new()) {
+        Read::Gone(start) => Some(start),
+        Read::Next(_) => None,
+    }
+}
+
+/// The log in memory holds 1 MiB of each partition.
+pub(crate) async fn what_memory_no_longer_holds_is_read_again_by_many(back_end: &impl BackEnd) {
+    let served = back_end.serve("older", 2, false).await;
+    let lease = &served.lease;
+    let worker = Worker::new(lease);
+    let log = worker.exit.log("older");
+    worker.ends(&log).await.unwrap();
+    let headers = HeaderList(vec![("h", Some(b"1")), ("null", None)]);
+    let mut sent = [Vec::new(), Vec::new()];
+    // murmur2("21") and murmur2("foobar") by turns, over two partitions.
+    for round in 0..60_u32 {
+        let values: Vec<Vec<u8>> =
+            (0..50).map(|number| format!("{round} {number:01000}").into_bytes()).collect();
+        let places = [(&b"21"[..], 1_173_551_340_usize % 2), (b"foobar", 1_357_151_166 % 2)];
+        let drafts: Vec<Draft<'_>> = (0..)
+            .zip(&values)
+            .map(|(at, value)| {
+                let (hash_key, partition) = places[(at + round as usize) % 2];
+                sent[partition].push(value.clone());
+                let hash_key = Some(hash_key);
+                Draft { hash_key, headers: &headers, ..draft("older", "k", Some(value)) }
+            })
+            .collect();
+        worker.append(&drafts).await.unwrap();
+    }
+    let ends = worker.ends(&log).await.unwrap();
+    for (partition, sent) in (0_u32..).zip(&sent) {
+        if sent.is_empty() {
+            continue;
+        }
+        worker
+            .until(|| log.known_ends().unwrap()[partition as usize] >= ends[partition as usize])
+            .await;
+        let start = begin(&log, partition).expect("memory holds less than that");
+        let read = async |worker: &Worker, from: i64| {
+            let log = worker.exit.log("older");
+            let (mut records, mut next) = (Vec::new(), from);
+            while next < start {
+                match worker.older(&log, partition, next).await.unwrap() {
+                    Older::Next(batch, after) => {
+                        assert!(after > next);
+                        for batch in batch.iter() {
+                            assert!(batch.footprint() < 2 << 20);
+                            let range = batch.index_of(next)..batch.len();
+                            records.extend(range.map(|index| Owned::of(batch, index)));
+                        }
+                        next = after;
+                    }
+                    Older::Gone(low) => panic!("{next} is gone, it begins at {low}"),
+                }
+            }
+            (records, next)
+        };
+        let (mut records, next) = read(&worker, 0).await;
+        let (middle, second) = (records.len() / 2, Worker::new(lease));
+        let (from_middle, again) =
+            tokio::join!(read(&worker, records[middle].offset), read(&second, 0));
+        assert!(from_middle.0 == records[middle..], "from the middle");
+        assert!(again.0 == records, "another worker, at the same time");
+        records.extend(worker.read(&log, partition, next, 1).await);
+        records.retain(|record| record.offset < ends[partition as usize]);
+        assert!(records.is_sorted_by(|one, next| one.offset < next.offset));
+        assert_eq!(records[0].headers.len(), 2);
+        let values: Vec<_> = records.iter().map(|record| record.value.clone().unwrap()).collect();
+        assert!(values == *sent, "{} of {}", values.len(), sent.len());
+    }
+    assert!(matches!(worker.older(&log, 9, 0).await, Err(Fault::UnknownTopic)));
+    lease.release(Duration::from_secs(5)).await;
+}

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use kafka_plane::{
-    Batch, BatchBuilder, Completion, Draft, Ends, Fault, KafkaExit, Limits, Listener, Producer,
-    Read, Scan, Then, TopicLog, TopicTable,
+    Batch, BatchBuilder, Completion, Draft, Ends, Fault, KafkaExit, Limits, Listener, Older,
+    Producer, Read, Scan, Then, TopicLog, TopicTable,
 };
 
 pub(super) const PARTITIONS: usize = 3;
@@ -30,6 +30,9 @@ pub(super) struct Stored {
 struct Topic {
     batches: [Vec<Arc<Batch>>; PARTITIONS],
     starts: [i64; PARTITIONS],
+    /// What Kafka holds, whatever memory does, and where that begins.
+    kept: [Vec<Arc<Batch>>; PARTITIONS],
+    lows: [i64; PARTITIONS],
     ends: [i64; PARTITIONS],
     table: BTreeMap<Vec<u8>, Arc<Batch>>,
     stored: Vec<Stored>,
@@ -132,7 +135,7 @@ impl Kafka {
         self.wakers.borrow_mut().drain(..).for_each(Waker::wake);
     }
 
-    /// Forgets all records, as a log does beyond its bound.
+    /// Forgets all records, as a log does beyond its bound. Kafka has them still.
     pub(super) fn trim(&self, topic: &str) {
         self.with(topic, |topic| {
             topic.batches = Default::default();
@@ -140,19 +143,31 @@ impl Kafka {
         });
     }
 
+    /// Deletes all records, as Kafka does beyond a topic's retention. Memory may have them still.
+    pub(super) fn delete(&self, topic: &str) {
+        self.with(topic, |topic| {
+            topic.kept = Default::default();
+            topic.lows = topic.ends;
+        });
+    }
+
     /// Begins to read a topic of the same cluster where `other` has come to, or at its beginning.
     pub(super) fn begin_like(&self, other: &Self, topic: &str, is_at_end: bool) {
         let ends = other.with(topic, |topic| topic.ends);
+        let kept = other.with(topic, |topic| (topic.kept.clone(), topic.lows));
         self.with(topic, |topic| {
             topic.starts = if is_at_end { ends } else { Default::default() };
             (topic.ends, topic.is_known) = (topic.starts, true);
+            (topic.kept, topic.lows) = kept;
         });
     }
 
     /// Reads a topic of the same cluster as far as `other` has.
     pub(super) fn catch_up(&self, other: &Self, topic: &str) {
         let (batches, ends) = other.with(topic, |topic| (topic.batches.clone(), topic.ends));
+        let kept = other.with(topic, |topic| (topic.kept.clone(), topic.lows));
         self.with(topic, |topic| {
+            (topic.kept, topic.lows) = kept;
             (topic.batches, topic.ends, topic.has_advanced) = (batches, ends, true);
         });
     }
@@ -160,8 +175,8 @@ impl Kafka {
     /// Deletes a topic and makes it again.
     pub(super) fn make_anew(&self, topic: &str) {
         self.with(topic, |topic| {
-            topic.batches = Default::default();
-            (topic.starts, topic.ends) = Default::default();
+            (topic.batches, topic.kept) = Default::default();
+            (topic.starts, topic.lows, topic.ends) = Default::default();
         });
     }
 
@@ -189,6 +204,7 @@ impl Kafka {
             None => batch,
         });
         self.with(topic, |topic| {
+            topic.kept[partition].push(Arc::clone(&batch));
             topic.batches[partition].push(batch);
             topic.ends[partition] = next;
             topic.stored.extend(records.iter().cloned());
@@ -408,6 +424,24 @@ impl TopicLog for Log {
             }
             Read::Next(topic.ends[partition].max(offset))
         })
+    }
+
+    fn older(&self, partition: u32, offset: i64, then: Then<Older>) {
+        let (kafka, name, at) = (Rc::clone(&self.kafka), self.topic.clone(), partition as usize);
+        self.kafka.later(move || {
+            let fault = kafka.faults.borrow().get(&name).copied();
+            let older = kafka.with(&name, |topic| {
+                if offset < topic.lows[at] || offset > topic.ends[at] {
+                    return Older::Gone(topic.lows[at]);
+                }
+                let mut batches = topic.kept[at].iter();
+                match batches.find(|batch| batch.next_offset() > offset) {
+                    Some(batch) => Older::Next(Some(Arc::clone(batch)), batch.next_offset()),
+                    None => Older::Next(None, topic.ends[at]),
+                }
+            });
+            then(fault.map_or(Ok(older), Err));
+        });
     }
 }
 
