@@ -34,9 +34,9 @@ counters! {
     sessions_not_kept,
     /// Messages sent again to clients that had not acknowledged them.
     redeliveries,
-    /// Messages that would have been sent again and that the log no longer holds.
+    /// Messages that would have been sent again and that Kafka no longer holds.
     redeliveries_gone,
-    /// Times that the log no longer held what came while a client was away.
+    /// Times that Kafka no longer held what came while a client was away.
     resumes_incomplete,
     /// Subscriptions held.
     subscriptions,
@@ -66,9 +66,11 @@ counters! {
     records_skipped_key,
     /// Times that a session left live dispatch to catch up by itself.
     sessions_behind,
-    /// Sessions ended because the log no longer held what they had not read.
+    /// Times that a session asked Kafka for what memory no longer held.
+    older_asked,
+    /// Sessions ended because Kafka no longer held what they had not read.
     sessions_fallen_out,
-    /// Times that a log no longer held what this worker had not read.
+    /// Times that memory no longer held what this worker had not read.
     logs_fallen_out,
     /// Filters refused in SUBACK.
     subscriptions_refused,

@@ -37,7 +37,7 @@ impl Member {
             if let Some(closed) = &state.closed {
                 return Poll::Ready(Err(closed.clone()));
             }
-            if !state.send_pending(&self.hub, &mut appetite, out) {
+            if !state.send_pending(self, &mut appetite, out) {
                 break;
             }
             state.drain(&self.hub, &mut appetite, out);
@@ -56,8 +56,9 @@ impl Member {
             // Retained messages before what followed them.
             if is_replaying {
                 self.replay();
-            } else {
-                self.catch_up();
+            } else if !self.catch_up() {
+                // Woken when Kafka has answered.
+                break;
             }
         }
         if out.len() > before {

@@ -232,8 +232,7 @@ impl State {
             match behind {
                 Some(at) => self.behind[at].cursors = cursors,
                 None => {
-                    let (reader, away) = (Rc::clone(reader), Rc::from([]));
-                    self.behind.push(Behind { reader, cursors, away });
+                    self.behind.push(Behind::at(reader, cursors, Rc::from([])));
                 }
             }
         }

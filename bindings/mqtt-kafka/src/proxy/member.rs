@@ -218,6 +218,26 @@ impl Member {
     }
 }
 
+impl Member {
+    /// The worker passes over records of `reader` from `offset` on. A session that must miss
+    /// nothing leaves live dispatch there.
+    pub(super) fn leave_dispatch(&self, reader: &Rc<Reader>, partition: u32, offset: i64) {
+        let mut state = self.state.borrow_mut();
+        let is_its = |target: &Target| Rc::ptr_eq(&target.reader, reader);
+        let is_concerned = state.held.values().any(|held| held.all_targets().any(is_its));
+        let is_behind = state.behind.iter().any(|behind| Rc::ptr_eq(&behind.reader, reader));
+        if !state.is_reliable || !is_concerned || is_behind {
+            return;
+        }
+        state.behind.push(Behind::new(reader, partition, offset));
+        self.hub.counters.sessions_behind.increment();
+        drop(state);
+        if let Some(this) = self.this.upgrade() {
+            self.hub.mark(&this);
+        }
+    }
+}
+
 /// Where a record of the log `id` lies, as deliveries name it.
 pub(super) fn position(id: u32, partition: u32, offset: i64) -> Position {
     Position { log: id.wrapping_add(partition % PARTITIONS), offset }

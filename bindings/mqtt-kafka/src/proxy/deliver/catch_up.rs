@@ -3,10 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use kafka_plane::{Batch, Read};
+use kafka_plane::{Batch, Older, Read};
 use mqtt_plane::{Messages, Qos, ReasonCode};
 
-use super::dispatch::FALLEN_OUT;
+use super::older::Question;
 use super::reader::Reader;
 use super::run::{Run, is_expired};
 use crate::proxy::member::{Member, Offer, position};
@@ -14,6 +14,9 @@ use crate::wire::{View, topic_of};
 
 /// How much is read at a time, bytes.
 const READ: usize = 64 << 10;
+
+/// What a client is told whose messages Kafka has deleted.
+const FALLEN_OUT: &str = "messages that were not read in time are lost";
 
 /// Messages that are taken at a time; few in tests, so that it takes several.
 const MESSAGES: usize = if cfg!(test) { 16 } else { 1024 };
@@ -26,6 +29,8 @@ pub(in crate::proxy) struct Behind {
     /// What lies before these offsets, by partition, came while the client was away; none where it
     /// was not.
     pub(in crate::proxy) away: Rc<[i64]>,
+    /// What was asked of Kafka last, since memory no longer held it.
+    pub(in crate::proxy) question: Option<Rc<Question>>,
 }
 
 impl Behind {
@@ -35,7 +40,23 @@ impl Behind {
         let at = partition as usize;
         cursors.resize(cursors.len().max(at + 1), 0);
         cursors[at] = offset;
-        Self { reader: Rc::clone(reader), cursors, away: Rc::from([]) }
+        Self::at(reader, cursors, Rc::from([]))
+    }
+
+    /// Behind from these offsets on.
+    pub(in crate::proxy) fn at(reader: &Rc<Reader>, cursors: Vec<i64>, away: Rc<[i64]>) -> Self {
+        Self { reader: Rc::clone(reader), cursors, away, question: None }
+    }
+
+    /// Whether it goes on when Kafka has answered.
+    fn is_waiting(&self) -> bool {
+        self.question.as_ref().is_some_and(|question| question.is_open())
+    }
+
+    /// What Kafka has answered of this place. An answer that is used up is dropped.
+    fn answer(&mut self, partition: u32, offset: i64) -> Option<Older> {
+        self.question.take_if(|question| !question.is_about(&self.reader, partition, offset));
+        self.question.as_ref()?.answer()
     }
 
     /// The partition to read next, and from where to where: not beyond live dispatch, so that the
@@ -59,33 +80,56 @@ struct Found {
 }
 
 impl Member {
-    /// Reads on in the first log on which it is behind, into the ring, which is empty.
-    pub(in crate::proxy) fn catch_up(&self) {
+    /// Reads on in the first log on which it is behind, into the ring, which is empty. What memory
+    /// no longer holds is asked of Kafka, and others of the logs come first meanwhile: false where
+    /// there is none.
+    pub(in crate::proxy) fn catch_up(&self) -> bool {
         let mut state = self.state.borrow_mut();
-        let Some(behind) = state.behind.first_mut() else { return };
+        let Some(at) = state.behind.iter().position(|behind| !behind.is_waiting()) else {
+            return false;
+        };
+        let behind = &mut state.behind[at];
         let Some((partition, from, end)) = behind.next() else {
             // Nothing between here and live dispatch: join it.
-            state.behind.swap_remove(0);
-            return;
+            state.behind.swap_remove(at);
+            return true;
         };
+        let answer = behind.answer(partition, from);
         let reader = Rc::clone(&behind.reader);
         let away = behind.away.get(partition as usize).copied().unwrap_or(i64::MIN);
         let is_reliable = state.is_reliable;
         drop(state);
         let mut batches = Vec::new();
-        let (next, found) = match reader.read(partition, from, READ, &mut batches) {
+        let (read, is_of_kafka) = match answer {
+            Some(Older::Next(batch, next)) => {
+                batches.extend(batch);
+                (Read::Next(next), true)
+            }
+            // Memory may hold what Kafka has deleted since.
+            Some(Older::Gone(start)) => match reader.read(partition, from, 0, &mut batches) {
+                Read::Gone(held) => (Read::Gone(held.min(start)), true),
+                read @ Read::Next(_) => (read, true),
+            },
+            None => (reader.read(partition, from, READ, &mut batches), false),
+        };
+        let (next, found) = match read {
             Read::Next(next) => {
                 let (stopped, found) = self.select(&reader, from, end, away, &batches);
                 (stopped.unwrap_or(next).min(end), found)
             }
+            // A log that was made anew may begin earlier.
+            Read::Gone(start) if start <= from => (end, Found::default()),
+            Read::Gone(_) if is_reliable && !is_of_kafka => {
+                self.ask_older(&reader, partition, from);
+                return true;
+            }
             Read::Gone(start) => {
-                if start > from && from < away {
+                if from < away {
                     self.has_missed(&reader, partition, from, start);
-                } else if start > from {
+                } else {
                     self.fall_out(&reader, partition, is_reliable);
                 }
-                // A log that was made anew may begin earlier.
-                (if start > from { start } else { end }, Found::default())
+                (start.min(end), Found::default())
             }
         };
         self.take_found(&reader, found);
@@ -93,6 +137,17 @@ impl Member {
         let behind = state.behind.iter_mut().find(|behind| Rc::ptr_eq(&behind.reader, &reader));
         if let Some(cursor) = behind.and_then(|b| b.cursors.get_mut(partition as usize)) {
             *cursor = next;
+        }
+        true
+    }
+
+    /// Asks Kafka for what memory no longer holds.
+    fn ask_older(&self, reader: &Rc<Reader>, partition: u32, from: i64) {
+        let question = Question::ask(self, reader, partition, from);
+        let mut state = self.state.borrow_mut();
+        let behind = state.behind.iter_mut().find(|behind| Rc::ptr_eq(&behind.reader, reader));
+        if let Some(behind) = behind {
+            behind.question = Some(question);
         }
     }
 
@@ -157,8 +212,8 @@ impl Member {
         }
     }
 
-    /// The log no longer holds all that came while the client was away. The session goes on where
-    /// the log begins.
+    /// Kafka no longer holds all that came while the client was away. The session goes on where
+    /// what there is begins.
     fn has_missed(&self, reader: &Reader, partition: u32, from: i64, start: i64) {
         self.hub.counters.resumes_incomplete.increment();
         tracing::warn!(
@@ -169,11 +224,12 @@ impl Member {
             partition,
             from,
             start,
-            "the client was away for too long: the log no longer holds all that came meanwhile"
+            "the client was away for too long: Kafka no longer holds all that came meanwhile; a \
+             longer retention of the topic keeps more"
         );
     }
 
-    /// The log no longer holds what this session had not read.
+    /// Kafka no longer holds what this session had not read.
     fn fall_out(&self, reader: &Reader, partition: u32, is_reliable: bool) {
         self.hub.counters.sessions_fallen_out.increment();
         tracing::warn!(
@@ -182,7 +238,7 @@ impl Member {
             client = %self.client_id,
             topic = %reader.topic,
             partition,
-            "the client was too slow: the log no longer holds what it had not read"
+            "the client was too slow: Kafka no longer holds what it had not read"
         );
         // A group goes on for its members.
         if is_reliable && !self.is_group {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kafka_plane::{Batch, Read, Record};
-use mqtt_plane::{Messages, ReasonCode};
+use mqtt_plane::Messages;
 
 use super::reader::Reader;
 use super::run::{Run, is_expired};
@@ -142,8 +142,8 @@ impl Hub {
         }
     }
 
-    /// The log no longer holds what this worker had not read: it was too slow, or the topic was
-    /// made anew. Sessions that must miss nothing are told.
+    /// Memory no longer holds what this worker had not read: it was too slow, or the topic was made
+    /// anew. Sessions that must miss nothing read on by themselves.
     fn fall_out(&self, reader: &Rc<Reader>, partition: u32, from: i64, start: i64) {
         if start < from {
             for member in self.members() {
@@ -162,31 +162,16 @@ impl Hub {
             return;
         }
         self.counters.logs_fallen_out.increment();
-        tracing::error!(
+        tracing::warn!(
             event = "mqtt_kafka.log.fallen_out",
             binding = %self.name,
             topic = %reader.topic,
             partition,
             from,
             start,
-            "the log no longer holds what this worker had not read"
+            "memory no longer holds what this worker had not read; sessions of QoS 1 and 2 read it \
+             from Kafka, others miss it"
         );
-        for member in self.members() {
-            let is_concerned = {
-                let state = member.state.borrow();
-                let mut targets = state.held.values().flat_map(|held| held.all_targets());
-                state.is_reliable && targets.any(|target| Rc::ptr_eq(&target.reader, reader))
-            };
-            if is_concerned {
-                self.counters.sessions_fallen_out.increment();
-                // A group goes on for its members.
-                if !member.is_group {
-                    member.end(ReasonCode::QUOTA_EXCEEDED, FALLEN_OUT);
-                }
-            }
-        }
+        self.members().iter().for_each(|member| member.leave_dispatch(reader, partition, from));
     }
 }
-
-/// What a client is told whose messages the log dropped.
-pub(in crate::proxy) const FALLEN_OUT: &str = "messages that were not read in time are lost";

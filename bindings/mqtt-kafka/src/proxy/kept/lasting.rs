@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use kafka_plane::{Batch, TopicLog, TopicTable};
+use kafka_plane::{Batch, Older, Read, TopicLog, TopicTable};
 use mqtt_plane::{
     Appetite, Delivery, Event, Messages, Position, Qos, SubscriptionIds, filter_matches,
 };
 
+use crate::proxy::deliver::older::Question;
 use crate::proxy::deliver::reader::Reader;
 use crate::proxy::deliver::run::Run;
-use crate::proxy::hub::Hub;
 use crate::proxy::member::{Member, State, partition_in};
 use crate::proxy::upstream::Upstream;
 use crate::wire::{View, topic_of};
@@ -24,6 +24,8 @@ const FORMER: usize = 64;
 pub(in crate::proxy) struct Lasting {
     /// What is to be sent before anything else: what an earlier connection left open.
     pub(in crate::proxy) pending: VecDeque<Pending>,
+    /// What was asked of Kafka for the first of them, since memory no longer holds it.
+    pub(in crate::proxy) question: Option<Rc<Question>>,
     /// Logs that it no longer reads, the latest last.
     pub(in crate::proxy) former: VecDeque<Source>,
     /// Retained messages that are in flight, by the log and the offset of their positions.
@@ -64,31 +66,78 @@ pub(in crate::proxy) struct Pending {
 
 /// Where the record of a message lies.
 pub(in crate::proxy) enum Record {
-    Log { log: Rc<dyn TopicLog>, partition: u32, offset: i64 },
+    Log(Logged),
     Retained { table: Rc<dyn TopicTable>, upstream: Rc<Upstream>, topic: Rc<str>, at: (u32, i64) },
     Unknown,
 }
 
+/// A record of a log.
+pub(in crate::proxy) struct Logged {
+    reader: Rc<Reader>,
+    log: Rc<dyn TopicLog>,
+    /// The cluster that it lies in.
+    cluster: Option<Arc<str>>,
+    partition: u32,
+    offset: i64,
+}
+
+/// What is known of a record.
+enum Sought {
+    Found(View),
+    Gone,
+    /// Kafka was asked for it.
+    Asked,
+}
+
+impl Logged {
+    pub(super) fn new(reader: &Rc<Reader>, partition: u32, offset: i64) -> Self {
+        let (log, cluster) = (reader.log(), reader.upstream.exit().cluster());
+        Self { reader: Rc::clone(reader), log, cluster, partition, offset }
+    }
+
+    /// The record in memory, or in what Kafka has answered; else Kafka is asked for it.
+    fn seek(&self, member: &Member, question: &mut Option<Rc<Question>>) -> Sought {
+        let Self { reader, log, cluster, partition, offset } = self;
+        let mut batches = Vec::new();
+        let read = log.read(*partition, *offset, 0, &mut batches);
+        if !matches!(read, Read::Gone(start) if start > *offset) {
+            return self.within(batches.pop());
+        }
+        // In another cluster the offset means something else.
+        if reader.upstream.exit().cluster() != *cluster {
+            return Sought::Gone;
+        }
+        question.take_if(|question| !question.is_about(reader, *partition, *offset));
+        let question =
+            question.get_or_insert_with(|| Question::ask(member, reader, *partition, *offset));
+        match question.answer() {
+            Some(Older::Next(batch, _)) => self.within(batch),
+            Some(Older::Gone(_)) => Sought::Gone,
+            None => Sought::Asked,
+        }
+    }
+
+    fn within(&self, batch: Option<Arc<Batch>>) -> Sought {
+        let Some(batch) = batch else { return Sought::Gone };
+        let index = batch.index_of(self.offset);
+        if index >= batch.len() || batch.record(index).offset() != self.offset {
+            return Sought::Gone;
+        }
+        let topic = topic_of(&batch.record(index)).map(str::to_owned);
+        topic.map_or(Sought::Gone, |topic| Sought::Found(View::new(batch, index, &topic)))
+    }
+}
+
 impl Record {
     /// The message, if it is still there.
-    fn view(&self) -> Option<View> {
+    fn seek(&self, member: &Member, question: &mut Option<Rc<Question>>) -> Sought {
         match self {
-            Self::Log { log, partition, offset } => {
-                let mut batches: Vec<Arc<Batch>> = Vec::new();
-                log.read(*partition, *offset, 0, &mut batches);
-                let batch = batches.into_iter().next()?;
-                let index = batch.index_of(*offset);
-                if index >= batch.len() || batch.record(index).offset() != *offset {
-                    return None;
-                }
-                let topic = topic_of(&batch.record(index))?.to_owned();
-                Some(View::new(batch, index, &topic))
-            }
+            Self::Log(logged) => logged.seek(member, question),
             Self::Retained { table, topic, at, .. } => {
-                let view = View::new(table.get(topic.as_bytes())?, 0, topic);
-                (view.place() == *at).then_some(view)
+                let view = table.get(topic.as_bytes()).map(|batch| View::new(batch, 0, topic));
+                view.filter(|view| view.place() == *at).map_or(Sought::Gone, Sought::Found)
             }
-            Self::Unknown => None,
+            Self::Unknown => Sought::Gone,
         }
     }
 }
@@ -116,18 +165,22 @@ impl State {
     /// it is handed out.
     pub(in crate::proxy) fn send_pending(
         &mut self,
-        hub: &Hub,
+        member: &Member,
         appetite: &mut Appetite,
         out: &mut Vec<Event>,
     ) -> bool {
+        let hub = &*member.hub;
         let Some(lasting) = &mut self.lasting else { return true };
         while let Some(pending) = lasting.pending.front() {
             if appetite.bytes == 0 || appetite.in_flight == 0 {
                 return false;
             }
-            let view = pending.record.view();
+            let sought = pending.record.seek(member, &mut lasting.question);
+            if matches!(sought, Sought::Asked) {
+                return false;
+            }
             let Some(pending) = lasting.pending.pop_front() else { break };
-            let Some(view) = view else {
+            let Sought::Found(view) = sought else {
                 // A retained message that was not sent yet and is another now has a live copy.
                 if let Some(packet_id) = pending.packet_id {
                     hub.counters.redeliveries_gone.increment();
@@ -167,6 +220,7 @@ impl State {
                 }
             });
         }
+        lasting.question = None;
         true
     }
 

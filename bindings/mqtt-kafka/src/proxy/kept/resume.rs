@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use mqtt_plane::{OpenDelivery, Position, Unfinished};
 
-use super::lasting::{Lasting, Pending, Record, Source};
+use super::lasting::{Lasting, Logged, Pending, Record, Source};
 use super::store::{
     Kept, KeptDelivery, KeptPlace, KeptRecord, KeptReplay, KeptRetained, KeptSubscription, Retained,
 };
@@ -239,8 +239,8 @@ impl Resuming<'_> {
             // No subscription holds it.
             self.lasting().leave(&reader);
         }
-        let record = Record::Log { log: reader.log(), partition, offset };
-        Some((record, position(reader.id, partition, offset)))
+        let position = position(reader.id, partition, offset);
+        Some((Record::Log(Logged::new(&reader, partition, offset)), position))
     }
 
     fn retained(&mut self, kept: &Retained) -> Option<(Record, Position)> {
@@ -270,8 +270,7 @@ impl Resuming<'_> {
             let away = reader.positions();
             let is_behind = |(at, live): (usize, &i64)| from.get(at).copied().unwrap_or(0) < *live;
             if away.iter().enumerate().any(is_behind) {
-                let (reader, cursors) = (Rc::clone(reader), from.clone());
-                self.state.behind.push(Behind { reader, cursors, away: away.into() });
+                self.state.behind.push(Behind::at(reader, from.clone(), away.into()));
             }
         }
         self

@@ -67,6 +67,7 @@ impl Hub {
             self.settle(leaving);
             for member in self.members() {
                 member.wake_publisher();
+                member.ask_older_anew();
                 member.wake();
             }
         }

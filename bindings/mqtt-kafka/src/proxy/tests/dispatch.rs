@@ -175,8 +175,17 @@ fn a_qos_0_session_without_room_misses_messages_and_each_is_counted() {
 }
 
 #[test]
-fn a_session_that_the_log_has_left_behind_is_told() {
-    on_worker(async {
+fn a_session_that_memory_has_left_behind_reads_from_kafka() {
+    a_session_is_left_behind(false);
+}
+
+#[test]
+fn a_session_that_kafka_has_left_behind_is_told() {
+    a_session_is_left_behind(true);
+}
+
+fn a_session_is_left_behind(is_deleted: bool) {
+    on_worker(async move {
         let world = World::new();
         let mut slow = world.subscriber("slow", "#", Qos::AtLeastOnce);
         for i in 0..5_000 {
@@ -190,14 +199,28 @@ fn a_session_that_the_log_has_left_behind_is_told() {
             tokio::task::yield_now().await;
         }
         world.kafka.trim("messages");
-        let closed = slow.events().err().expect("an end");
-        assert_eq!(closed.reason, ReasonCode::QUOTA_EXCEEDED);
-        assert_eq!(world.hub.counters.sessions_fallen_out.value(), 1);
+        if is_deleted {
+            world.kafka.delete("messages");
+            assert!(slow.events().is_ok(), "what its ring holds");
+            world.kafka.run();
+            let closed = slow.events().err().expect("an end");
+            assert_eq!(closed.reason, ReasonCode::QUOTA_EXCEEDED);
+            assert_eq!(world.hub.counters.sessions_fallen_out.value(), 1);
+            return;
+        }
+        let mut texts = Vec::new();
+        while texts.len() < 5_000 {
+            texts.extend(slow.payloads());
+            assert!(world.kafka.answer_one() || texts.len() == 5_000);
+        }
+        let all: Vec<String> = (0..5_000).map(|i| i.to_string()).collect();
+        assert_eq!(texts, all);
+        assert_eq!(world.hub.counters.sessions_fallen_out.value(), 0);
     });
 }
 
 #[test]
-fn a_worker_that_the_log_has_left_behind_tells_who_must_miss_nothing() {
+fn a_worker_that_memory_has_left_behind_leaves_it_to_sessions_that_must_miss_nothing() {
     on_worker(async {
         let world = World::new();
         let mut reliable = world.subscriber("reliable", "#", Qos::AtLeastOnce);
@@ -210,9 +233,14 @@ fn a_worker_that_the_log_has_left_behind_tells_who_must_miss_nothing() {
         world.kafka.append_batch("messages", 0, &[stored("t", "next")]);
         tokio::task::yield_now().await;
         world.kafka.run();
-        let closed = reliable.events().err().expect("an end");
-        assert_eq!(closed.reason, ReasonCode::QUOTA_EXCEEDED);
         tokio::task::yield_now().await;
+        let mut texts = Vec::new();
+        for _ in 0..12 {
+            texts.extend(reliable.payloads());
+            world.kafka.run();
+        }
+        let numbers = (0..10).map(|i| i.to_string());
+        assert_eq!(texts, numbers.chain(["next".to_owned()]).collect::<Vec<_>>());
         assert_eq!(casual.payloads(), ["next"]);
         assert_eq!(world.hub.counters.logs_fallen_out.value(), 1);
     });
@@ -259,6 +287,7 @@ fn nothing_is_lost_or_doubled_whatever_the_schedule() {
                     other.push(extra);
                 }
                 6 => drop(other.pop()),
+                7 if random(20) == 0 => world.kafka.trim(["messages", "routed"][i % 2]),
                 _ => {
                     if random(2) == 0 {
                         world.kafka.answer_one();
@@ -272,6 +301,7 @@ fn nothing_is_lost_or_doubled_whatever_the_schedule() {
         world.kafka.run();
         for _ in 0..10_000 {
             take(&mut steady, 1_000);
+            world.kafka.run();
         }
         let published: Vec<Stored> =
             ["messages", "routed"].iter().flat_map(|topic| world.kafka.stored(topic)).collect();

@@ -273,3 +273,24 @@ fn positions_of_other_deliveries_are_not_taken_for_these() {
     let unknown = Position { log: u32::MAX, offset: i64::MAX };
     assert!(!crate::proxy::share::is_shared(unknown));
 }
+
+#[test]
+fn what_memory_no_longer_holds_comes_to_a_group_from_kafka() {
+    on_one_and_three(async |workers| {
+        let first = workers.member(0, "1", "$share/g/t", Qos::AtLeastOnce).await;
+        first.leave(true);
+        workers.settle().await;
+        // More than the group's ring holds, so that it has to read the log.
+        workers.publish(0..200, Qos::AtLeastOnce).await;
+        workers.0[0].kafka.trim("messages");
+        let mut first = workers.connect(on(&workers, 1), "1", false);
+        let mut taken = Vec::new();
+        for _ in 0..100 {
+            workers.settle().await;
+            taken.extend(numbers(&first.take_all()));
+        }
+        assert_eq!(taken, (0..200).collect::<Vec<_>>());
+        assert!(workers.count(|counters| counters.older_asked.value()) > 0);
+        assert_eq!(workers.count(|counters| counters.sessions_fallen_out.value()), 0);
+    });
+}
