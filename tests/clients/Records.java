@@ -22,6 +22,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -57,6 +58,7 @@ import org.apache.kafka.common.utils.Utils;
  * <ul>
  *   <li>{"do": "create", "topics": [{"name", "partitions", "config": {}}]}
  *   <li>{"do": "delete", "topics": [NAME]}
+ *   <li>{"do": "delete records", "topics": [NAME]}: all that they have
  *   <li>{"do": "topics"}: the names of all
  *   <li>{"do": "produce", "records": [{"topic", "partition", "timestamp", "key", "value", "headers":
  *       [[NAME, VALUE]]}]}: answered when all are written by acks=all
@@ -124,6 +126,7 @@ public final class Records {
                     switch (command.get("do").asText()) {
                         case "create" -> create(command);
                         case "delete" -> admin.deleteTopics(names(command)).all().get();
+                        case "delete records" -> deleteRecords(names(command));
                         case "topics" -> answer.set("topics", JSON.valueToTree(admin.listTopics().names().get()));
                         case "produce" -> answer.set("offsets", produce(command));
                         case "read" -> {
@@ -289,6 +292,17 @@ public final class Records {
             headers.addArray().add(header.key()).add(hex(header.value()));
         }
         return node;
+    }
+
+    private void deleteRecords(List<String> topics) throws Exception {
+        Map<TopicPartition, RecordsToDelete> all = new HashMap<>();
+        for (var topic : admin.describeTopics(topics).allTopicNames().get().values()) {
+            for (TopicPartitionInfo partition : topic.partitions()) {
+                // Before the end.
+                all.put(new TopicPartition(topic.name(), partition.partition()), RecordsToDelete.beforeOffset(-1));
+            }
+        }
+        admin.deleteRecords(all).all().get();
     }
 
     private static List<String> names(JsonNode command) {

@@ -26,6 +26,7 @@ mod harness;
 mod limits;
 mod mosquitto;
 mod offer;
+mod older;
 #[path = "../faults/proxy.rs"]
 #[expect(dead_code, reason = "the tests of faults use the rest")]
 mod proxy;

@@ -149,7 +149,7 @@ enum Place {
     /// In the Kafka of this test run, asked through Kafka's own client.
     Kafka(BufReader<TcpStream>),
     /// In a directory.
-    Embedded { directory: TempDir, partitions: usize },
+    Embedded { directory: TempDir, partitions: usize, options: String },
 }
 
 impl Topics {
@@ -173,7 +173,18 @@ impl Topics {
     /// when they are first used.
     pub(crate) fn embedded(partitions: usize) -> Self {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        Self { prefix: "t".to_owned(), place: Place::Embedded { directory, partitions } }
+        let options = String::new();
+        Self { prefix: "t".to_owned(), place: Place::Embedded { directory, partitions, options } }
+    }
+
+    /// As [`Topics::create`]; where the log is one in the engine's own process, it keeps so many
+    /// bytes at most.
+    pub(crate) fn create_bounded(bytes: usize) -> Self {
+        let mut topics = Self::create(&[]);
+        if let Place::Embedded { options, .. } = &mut topics.place {
+            *options = format!("&retention.bytes={bytes}&segment.bytes={}", bytes / 8);
+        }
+        topics
     }
 
     /// As [`Topics::create`], in the Kafka of `records`.
@@ -229,6 +240,11 @@ impl Topics {
         self.ask(json!({"do": "delete", "topics": [self.name(name)]}));
     }
 
+    /// Deletes all records that a topic has.
+    pub(crate) fn delete_records(&mut self, name: &str) {
+        self.ask(json!({"do": "delete records", "topics": [self.name(name)]}));
+    }
+
     /// The name in Kafka of this test's topic `name`.
     pub(crate) fn name(&self, name: &str) -> String {
         format!("{}-{name}", self.prefix)
@@ -239,9 +255,10 @@ impl Topics {
     pub(crate) fn arguments(&self) -> Vec<String> {
         match &self.place {
             Place::Kafka(_) => Vec::new(),
-            Place::Embedded { directory, partitions } => {
+            Place::Embedded { directory, partitions, options } => {
                 let log = directory.path().join("log");
-                let back_end = format!("embedded:{}?partitions={partitions}&gaps=7", log.display());
+                let log = log.display();
+                let back_end = format!("embedded:{log}?partitions={partitions}&gaps=7{options}");
                 vec!["--kafka".to_owned(), back_end]
             }
         }

@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) messages: String,
     /// More Kafka topics to create.
     pub(crate) topics: Vec<&'static str>,
+    /// Lines of the options of the kafka cache_server, indented by six.
+    pub(crate) cache: String,
     /// Lines of the options of the kafka client, indented by six.
     pub(crate) kafka: String,
     /// Properties of Zilla, `NAME=VALUE`.
@@ -49,6 +51,7 @@ impl Setup {
             routes: String::new(),
             messages: "@messages".to_owned(),
             topics: Vec::new(),
+            cache: String::new(),
             kafka: "      servers: [\"${{env.KAFKA_BOOTSTRAP_SERVER}}\"]\n".to_owned(),
             properties: Vec::new(),
             more: String::new(),
@@ -66,6 +69,12 @@ impl Setup {
 
     pub(crate) fn with_topics(mut self, topics: &[&'static str]) -> Self {
         self.topics.extend(topics);
+        self
+    }
+
+    /// Bounds what is held in memory of each partition, bytes.
+    pub(crate) fn with_cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache = format!("      cache:\n        bytes: {bytes}\n");
         self
     }
 
@@ -103,7 +112,7 @@ impl Setup {
 
     /// The text of the file, before topic names are put in.
     pub(crate) fn yaml(&self) -> String {
-        let Self { ports, mqtt, mqtt_exit, messages, kafka, more, .. } = self;
+        let Self { ports, mqtt, mqtt_exit, messages, cache, kafka, more, .. } = self;
         let exit = mqtt_exit.map(|exit| format!("    exit: {exit}\n")).unwrap_or_default();
         let mapping = mapping("mapping", messages, &self.mapping, &self.routes);
         format!(
@@ -131,7 +140,7 @@ bindings:
       bootstrap:
         - \"@messages\"
         - \"@retained\"
-    exit: kafka
+{cache}    exit: kafka
   kafka:
     type: kafka
     kind: client
