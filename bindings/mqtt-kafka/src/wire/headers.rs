@@ -8,6 +8,10 @@ use mqtt_plane::{PayloadFormat, Publish, Qos};
 /// a level, `zilla:local`, `zilla:expiry`, `zilla:content-type`, `zilla:format`, `zilla:reply-to`,
 /// `zilla:reply-key`, `zilla:reply-filter` a level, `zilla:correlation-id`, user properties,
 /// `zilla:qos`.
+///
+/// A first user property whose name begins as theirs do would be read as the header of its name,
+/// where the message has none: before it comes a header without a value, which nobody reads as
+/// anything.
 pub struct PublishHeaders<'a> {
     publish: &'a Publish<'a>,
     client_id: Option<&'a str>,
@@ -74,7 +78,13 @@ impl DraftHeaders for PublishHeaders<'_> {
         if let Some(correlation_data) = properties.correlation_data {
             visit("zilla:correlation-id", Some(correlation_data));
         }
-        properties.user.for_each(&mut |name, value| visit(name, Some(value.as_bytes())));
+        let mut is_first = true;
+        properties.user.for_each(&mut |name, value| {
+            if std::mem::take(&mut is_first) && name.starts_with("zilla:") {
+                visit("zilla:user", None);
+            }
+            visit(name, Some(value.as_bytes()));
+        });
         visit(
             "zilla:qos",
             Some(match publish.qos {

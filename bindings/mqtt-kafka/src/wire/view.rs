@@ -13,8 +13,9 @@ const NONE: u16 = u16::MAX;
 ///
 /// Control headers are recognised by their place: at the front in the order of the format, each
 /// once, and `zilla:qos` only as the last. Whatever else there is is a user property, also if its
-/// name looks like a control header's. One ambiguity is left, in the format itself: a *first* user
-/// property that is named like a control header which the message does not have.
+/// name looks like a control header's; a header without a value is none, and keeps what follows it
+/// from being a control header. One ambiguity is left, in records of other producers: a *first*
+/// user property that is named like a control header which the message does not have.
 #[derive(Clone)]
 pub struct View {
     batch: Arc<Batch>,
@@ -249,6 +250,15 @@ mod tests {
         View::new(Arc::new(builder.finish(0)), 0, key)
     }
 
+    /// A publish by `client_id`, written and read.
+    fn written(publish: &Publish<'_>, client_id: Option<&str>) -> View {
+        let headers = PublishHeaders::new(publish, client_id, "messages");
+        let mut builder = BatchBuilder::new();
+        builder.record(5, 1_000, Some(publish.topic.as_bytes()), Some(publish.payload));
+        headers.for_each(&mut |name, value| builder.header(name.as_bytes(), value));
+        View::new(Arc::new(builder.finish(2)), 0, publish.topic)
+    }
+
     fn user(view: &View) -> Vec<(String, String)> {
         let mut list = Vec::new();
         view.for_each(&mut |name, value| list.push((name.to_owned(), value.to_owned())));
@@ -277,11 +287,7 @@ mod tests {
                 user: &properties,
             },
         };
-        let headers = PublishHeaders::new(&publish, Some("me"), "messages");
-        let mut builder = BatchBuilder::new();
-        builder.record(5, 1_000, Some(b"a/b/"), Some(b"v"));
-        headers.for_each(&mut |name, value| builder.header(name.as_bytes(), value));
-        let view = View::new(Arc::new(builder.finish(2)), 0, "a/b/");
+        let view = written(&publish, Some("me"));
         let back = view.publish();
         assert_eq!((back.topic, back.payload, back.qos), ("a/b/", &b"v"[..], Qos::AtLeastOnce));
         assert_eq!(back.properties.payload_format, Some(PayloadFormat::Bytes));
@@ -292,6 +298,47 @@ mod tests {
         assert_eq!(view.local(), Some("me"));
         assert_eq!(user(&view), properties);
         assert_eq!(view.place(), (2, 5));
+    }
+
+    /// [MQTT-3.3.2-17], [MQTT-3.3.2-18]
+    #[test]
+    fn a_first_user_property_that_is_named_like_a_header_of_ours_stays_one() {
+        for name in [
+            "zilla:filter",
+            "zilla:local",
+            "zilla:expiry",
+            "zilla:content-type",
+            "zilla:format",
+            "zilla:reply-to",
+            "zilla:reply-key",
+            "zilla:reply-filter",
+            "zilla:correlation-id",
+            "zilla:qos",
+            "zilla:user",
+        ] {
+            // A value that each of them takes.
+            for value in ["TEXT", "a"] {
+                let properties = vec![(name.to_owned(), value.to_owned()); 2];
+                let with_user =
+                    PublishProperties { user: &properties, ..PublishProperties::default() };
+                let publish = Publish {
+                    topic: "a",
+                    payload: b"v",
+                    qos: Qos::AtMostOnce,
+                    retain: false,
+                    properties: with_user,
+                };
+                // A will names no client.
+                let view = written(&publish, None);
+                assert_eq!(user(&view), properties);
+                let back = view.publish().properties;
+                assert_eq!(back.message_expiry, None, "{name}");
+                assert_eq!(back.payload_format, None, "{name}");
+                let texts = (back.content_type, back.response_topic, view.local());
+                assert_eq!(texts, (None, None, None), "{name}");
+                assert_eq!(back.correlation_data, None, "{name}");
+            }
+        }
     }
 
     #[test]
