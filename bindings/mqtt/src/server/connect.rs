@@ -179,7 +179,7 @@ async fn open(
     let terms = admit(&connect, &table.policy, table.limits()).map_err(refused)?;
     let client_id: Rc<str> = match connect.client_id {
         // [MQTT-3.1.3-6], [MQTT-3.1.3-7]
-        "" => assigned_client_id().into(),
+        "" => assigned_client_id(bounds.client_id_length).into(),
         client_id => client_id.into(),
     };
     let session = table.decide(Request::Session(&client_id)).ok_or(NO_ROUTE).map_err(refused)?;
@@ -248,32 +248,48 @@ async fn open(
     Ok(Opened { terms, table, sessions, outbound, alias_maximum, explains, admission, address })
 }
 
-/// A client id for a client that has none: a random UUID.
-fn assigned_client_id() -> String {
+/// A client id for a client that has none: a random UUID, or its first digits where that is longer
+/// than `longest`. The client can name it when it comes again.
+fn assigned_client_id(longest: u16) -> String {
     let (high, low) = (random(), random());
     // Version 4, variant 1 of RFC 9562.
     let (high, low) = (high & !0xF000 | 0x4000, low & (u64::MAX >> 2) | 1 << 63);
-    format!(
+    let mut id = format!(
         "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
         high >> 32,
         high >> 16 & 0xFFFF,
         high & 0xFFFF,
         low >> 48,
         low & 0xFFFF_FFFF_FFFF
-    )
+    );
+    if id.len() > usize::from(longest) {
+        id.retain(|digit| digit != '-');
+        id.truncate(longest.into());
+    }
+    id
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::SHORTEST_ASSIGNED;
 
     #[test]
     fn assigned_client_ids_are_uuids_and_differ() {
-        let (a, b) = (assigned_client_id(), assigned_client_id());
+        let (a, b) = (assigned_client_id(36), assigned_client_id(36));
         assert_ne!(a, b);
         let lengths: Vec<usize> = a.split('-').map(str::len).collect();
         assert_eq!(lengths, [8, 4, 4, 4, 12]);
         assert_eq!(a.as_bytes()[14], b'4');
         assert!(b"89ab".contains(&a.as_bytes()[19]));
+    }
+
+    #[test]
+    fn assigned_client_ids_are_no_longer_than_client_ids_may_be() {
+        for (longest, len) in [(256, 36), (36, 36), (35, 32), (23, 23), (SHORTEST_ASSIGNED, 16)] {
+            let (a, b) = (assigned_client_id(longest), assigned_client_id(longest));
+            assert_eq!((a.len(), b.len()), (len, len));
+            assert_ne!(a, b);
+        }
     }
 }

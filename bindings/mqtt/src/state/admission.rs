@@ -10,6 +10,9 @@ use crate::wire::{Connect, PublishPacket};
 /// Deliveries that a 3.1.1 client, which has no way to say how many it takes, may have uncompleted.
 const RECEIVE_MAXIMUM_V311: u16 = 1024;
 
+/// The shortest client identifier that is assigned, bytes: a shorter one might be in use.
+pub const SHORTEST_ASSIGNED: u16 = 16;
+
 /// What a connection keeps to, as CONNECT and CONNACK say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -193,6 +196,13 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
             "client identifier contains the character #",
         );
     }
+    if connect.client_id.is_empty() && bounds.client_id_length < SHORTEST_ASSIGNED {
+        // [MQTT-3.1.3-6]: the server may assign one, and need not.
+        return refuse(
+            ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
+            "empty client identifier, and none that is assigned is as short as the server's limit",
+        );
+    }
     if version == Version::V311 && connect.client_id.is_empty() && !connect.clean_start {
         // [MQTT-3.1.3-8] of 3.1.1
         return refuse(
@@ -303,6 +313,12 @@ mod tests {
         assert!(admit(&unnamed, &default(), LIMITS).is_ok());
         unnamed.clean_start = false;
         assert_eq!(refusal(&unnamed), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID);
+        for (client_id_length, is_given_one) in [(15, false), (16, true)] {
+            let bounds = Bounds { client_id_length, ..Bounds::DEFAULT };
+            let policy = Rc::new(Policy { bounds, ..Policy::DEFAULT });
+            let admitted = admit(&Connect::new(Version::V5, ""), &policy, LIMITS);
+            assert_eq!(admitted.is_ok(), is_given_one);
+        }
         let mut will = connect;
         will.will = Some(WillView::new("t", b"", Qos::ExactlyOnce, false));
         assert_eq!(refusal(&will), ReasonCode::QOS_NOT_SUPPORTED);

@@ -13,7 +13,9 @@ mod requests;
 mod routes;
 mod system;
 
-pub use admission::{NO_ROUTE, NO_WILL_ROUTE, Terms, UNLIMITED, admit, stricter, unavailable};
+pub use admission::{
+    NO_ROUTE, NO_WILL_ROUTE, SHORTEST_ASSIGNED, Terms, UNLIMITED, admit, stricter, unavailable,
+};
 pub use advice::{NOT_IN_FLIGHT, filter_advice, publish_advice};
 pub use aliases::{Alias, InboundAliases, OutboundAliases};
 pub use bounds::{Bounds, OverRate};

@@ -49,6 +49,8 @@ fn a_connect_beyond_a_limit_is_refused_with_the_code_for_it() {
         let password = [b'x'; 100];
         for (connect, reason) in [
             (Connect::new(Version::V5, "abcd"), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID),
+            // None that is sure to be unused is as short.
+            (Connect::new(Version::V5, ""), ReasonCode::CLIENT_IDENTIFIER_NOT_VALID),
             (with_will("abcde", User::NONE), ReasonCode::TOPIC_NAME_INVALID),
             (with_will("a/b/", User::NONE), ReasonCode::TOPIC_NAME_INVALID),
             (with_will("a/b", User::new(&two)), ReasonCode::QUOTA_EXCEEDED),
@@ -113,6 +115,27 @@ async fn words(bench: &Bench, request: &[u8], size: Option<u32>, wants: bool) ->
             words.map(|_| u32::try_from(bytes.len()).unwrap())
         })
         .await
+}
+
+/// [MQTT-3.1.3-6], [MQTT-3.2.2-16]
+#[test]
+fn a_client_can_name_the_identifier_that_it_was_given_under_a_limit() {
+    run(async {
+        let bench = bench(Bounds { client_id_length: 23, ..Bounds::DEFAULT });
+        let mut client = bench.stream(Version::V5);
+        client.connect(&Connect::new(Version::V5, "")).await;
+        let assigned = client
+            .expect_packet(|packet| match packet {
+                Packet::Connack(connack) => {
+                    connack.properties.assigned_client_id.unwrap().to_owned()
+                }
+                other => panic!("{other:?} instead of CONNACK"),
+            })
+            .await;
+        let mut again = bench.stream(Version::V5);
+        let connect = Connect::new(Version::V5, &assigned);
+        assert_eq!(answer(&mut again, &connect).await, ReasonCode::SUCCESS);
+    });
 }
 
 #[test]
