@@ -291,3 +291,159 @@ fn no_value_of_the_environment_is_shown() {
         assert!(said.stdout.contains("${{env.PASSWORD}}"), "{}", said.stdout);
     }
 }
+
+/// The first rule about an action on `text` that is none of a route: the verdict, the rule with its
+/// binding, whether it is a default, and what stands at its place.
+fn first_bound(text: &str, arguments: &[&str]) -> String {
+    let directory = directory();
+    write(directory.path(), text);
+    let document = document(directory.path(), arguments);
+    let bindings = document["bindings"].as_array().unwrap().iter();
+    let steps = bindings.flat_map(|binding| binding["steps"].as_array().unwrap());
+    let is_of_routes = |step: &&Value| {
+        let rule = step["rule"].as_str().unwrap();
+        rule.starts_with("routes") || rule == "exit"
+    };
+    let mut steps = steps.filter(|step| !is_of_routes(step));
+    let step = steps.next().unwrap();
+    let at = |key: &str| usize::try_from(step[key].as_u64().unwrap()).unwrap() - 1;
+    let there = &text.lines().nth(at("line")).unwrap()[at("column")..];
+    let word = |key: &str| step[key].as_str().unwrap();
+    let default = if step["default"] == true { " by default" } else { "" };
+    format!("{} {} {}{default}: {there}", word("verdict"), word("binding"), word("rule"))
+}
+
+/// A bound that denies or changes something has its own place, also where an exit of the binding
+/// that decides has it; what the file leaves to a default has the place of the binding.
+#[test]
+fn what_denies_is_named_with_the_option_that_says_so() {
+    let long = "x/".repeat(10);
+    let options = |options: &str| {
+        let of_mqtt = "\n  mqtt:\n    type: mqtt\n    kind: server\n";
+        assert!(ROUTED.contains(of_mqtt));
+        ROUTED.replace(of_mqtt, &format!("{of_mqtt}    options:\n      {options}\n"))
+    };
+    let limit = |limit: &str| {
+        let text = options(&format!("limits: {{{limit}}}"));
+        text.replace("at_most_once", "exactly_once")
+    };
+    let publish = ["publish", "--port", "7183", "--topic"];
+    let subscribe = ["subscribe", "--port", "7183", "--filter"];
+    let connect = ["connect", "--port", "7183"];
+    let (topic, user) = (long.as_str(), ["--user-property", "a=b", "--user-property", "c=d"]);
+    let (many, large) = ("x/".repeat(200), "x".repeat(2000));
+    for (text, action, rest, expected) in [
+        (
+            ROUTED.to_owned(),
+            &publish[..],
+            &["a", "--qos", "1"][..],
+            "denied edge:mapping options.publish.qosMax: at_most_once}",
+        ),
+        (
+            ROUTED.to_owned(),
+            &connect,
+            &["--will-topic", "a", "--will-qos", "2"],
+            "denied edge:mapping options.publish.qosMax: at_most_once}",
+        ),
+        (
+            ROUTED.to_owned(),
+            &subscribe,
+            &["a", "--qos", "1"],
+            "taken edge:mapping options.publish.qosMax: at_most_once}",
+        ),
+        (
+            ROUTED.to_owned(),
+            &connect,
+            &[],
+            "taken edge:mapping options.publish.qosMax: at_most_once}",
+        ),
+        (
+            options("versions: [v3.1.1]"),
+            &connect,
+            &[],
+            "denied edge:mqtt options.versions: [v3.1.1]",
+        ),
+        (
+            limit("client-id-length: 2"),
+            &connect,
+            &["--client-id", "abc"],
+            "denied edge:mqtt options.limits.client-id-length: 2}",
+        ),
+        (
+            limit("topic-length: 19"),
+            &publish,
+            &[topic],
+            "denied edge:mqtt options.limits.topic-length: 19}",
+        ),
+        (
+            limit("topic-levels: 9"),
+            &subscribe,
+            &[topic],
+            "denied edge:mqtt options.limits.topic-levels: 9}",
+        ),
+        (
+            limit("topic-levels: 9"),
+            &connect,
+            &["--will-topic", topic],
+            "denied edge:mqtt options.limits.topic-levels: 9}",
+        ),
+        (
+            limit("user-properties: 1"),
+            &publish,
+            &["a", user[0], user[1], user[2], user[3]],
+            "denied edge:mqtt options.limits.user-properties: 1}",
+        ),
+        (
+            limit("packet-size: 1024"),
+            &publish,
+            &[topic, "--payload", &large],
+            "denied edge:mqtt options.limits.packet-size: 1024}",
+        ),
+        (
+            limit("packet-size: 1024"),
+            &subscribe,
+            &[&large],
+            "denied edge:mqtt options.limits.packet-size: 1024}",
+        ),
+        (
+            limit("packet-size: 1024"),
+            &connect,
+            &["--client-id", &large],
+            "denied edge:mqtt options.limits.packet-size: 1024}",
+        ),
+        (
+            limit("session-expiry: 60"),
+            &connect,
+            &["--session-expiry", "61"],
+            "taken edge:mqtt options.limits.session-expiry: 60}",
+        ),
+        (limit("in-flight: 7"), &connect, &[], "taken edge:mqtt options.limits.in-flight: 7}"),
+        (
+            limit(""),
+            &publish,
+            &[&many],
+            "denied edge:mqtt options.limits.topic-levels by default: mqtt:",
+        ),
+        (
+            limit(""),
+            &publish,
+            &["$SYS/x"],
+            "denied edge:mqtt options.sys-interval by default: mqtt:",
+        ),
+        (
+            options("sys-interval: 5"),
+            &subscribe,
+            &["$share/g/$SYS/#"],
+            "denied edge:mqtt options.sys-interval: 5",
+        ),
+        (
+            options("sys-interval: 5"),
+            &subscribe,
+            &["$SYS/#", "--qos", "0"],
+            "taken edge:mqtt options.sys-interval: 5",
+        ),
+    ] {
+        let arguments = [action, rest].concat();
+        assert_eq!(first_bound(&text, &arguments), expected, "{arguments:?}");
+    }
+}

@@ -43,9 +43,7 @@ fn publish(
         Ok(target) => target,
         Err(reason) => {
             let (rule, detail) = match reason {
-                ReasonCode::QOS_NOT_SUPPORTED => {
-                    ("/options/publish/qosMax", "QoS above the maximum".to_owned())
-                }
+                ReasonCode::QOS_NOT_SUPPORTED => (QOS_MAX_RULE, "QoS above the maximum".to_owned()),
                 _ => ("", format!("no route takes publishes to `{topic}`")),
             };
             return trace.deny(rule, publish_denied(reason, &detail, publish.qos));
@@ -116,7 +114,7 @@ fn subscribe(definition: &MqttKafkaDefinition, filter: &str, qos: Qos, trace: &m
     };
     if granted < qos {
         let why = format!("QoS {} is granted in place of {}", granted as u8, qos as u8);
-        trace.step(Verdict::Taken, "/options/publish/qosMax", why);
+        trace.step(Verdict::Taken, QOS_MAX_RULE, why);
     }
     let topics = targets.iter().map(|target| target.topic.to_string()).collect();
     let mut exits: Vec<usize> = targets.iter().map(|target| target.exit).collect();
@@ -167,6 +165,9 @@ fn tell(
         }
     }
 }
+
+/// Where the file bounds the QoS.
+pub(crate) const QOS_MAX_RULE: &str = "/options/publish/qosMax";
 
 /// Where the file says which topic messages lie in that no route names.
 const MESSAGES: &str = "/options/topics/messages";

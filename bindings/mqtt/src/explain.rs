@@ -5,17 +5,18 @@
 
 use std::rc::Rc;
 
-use engine::spi::{Action, Denial, Fact, Trace, Verdict};
+use engine::config::ExitName;
+use engine::spi::{self, Action, Denial, Fact, Trace, Verdict};
 use mqtt_plane::asked::{
     Asked, AskedFor, connect_denied, connection_ended, publish_denied, qos_of, subscription,
     subscription_denied, subscription_unavailable,
 };
-use mqtt_plane::{Closed, Limits, Publish, ReasonCode, Subscription, Version};
+use mqtt_plane::{FileLimits, Publish, Qos, ReasonCode, Subscription, Version};
 
 use crate::config::ServerConfig;
 use crate::state::{
-    self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Policy, Request, Terms, UNLIMITED, admit,
-    is_system, stricter, unavailable,
+    self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Policy, Refusal, Request, Rule, Terms,
+    UNLIMITED, admit, admit_packet, is_system, stricter, unavailable,
 };
 use crate::wire::{
     Connect, Malformed, Packet, PublishExtras, User, WillView, decode, encode_connect,
@@ -35,6 +36,7 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
     };
     match &asked.request {
         AskedFor::Connect => {
+            tell_terms(config, action, &terms, trace);
             trace.fact("qos", Fact::Number(terms.maximum_qos as u64));
             trace.fact("keep-alive", Fact::Number(terms.keep_alive.into()));
             trace.fact("session-expiry", Fact::Number(terms.session_expiry.into()));
@@ -50,6 +52,10 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
             let user = User::NONE;
             let encoded =
                 encode_subscribe(&mut bytes, terms.version, 1, None, user, &[subscription]);
+            if let Err(refusal) = admit_packet(bytes.len(), terms.maximum_packet_size) {
+                let rule = rule(refusal.rule, config, trace);
+                return trace.deny(rule, connection_ended(refusal.reason, refusal.detail));
+            }
             let subscription = match encoded.map(|()| packet(terms.version, &bytes)) {
                 Ok(Ok(Packet::Subscribe(packet))) => packet.subscriptions().next(),
                 Ok(Err(malformed)) => return trace.deny("", ended(&malformed)),
@@ -69,26 +75,24 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
                     if granted < *qos {
                         let why =
                             format!("Maximum QoS {} in place of {}", granted as u8, *qos as u8);
-                        trace.step(Verdict::Taken, "", why);
+                        trace.step(Verdict::Taken, maximum_qos_rule(config, trace), why);
                     }
                     if terms.policy.system_interval > 0 && is_system(filter) {
-                        let rule = option_rule(trace, SYSTEM_INTERVAL_RULE);
                         let why = format!("the server itself tells what `{filter}` matches");
-                        trace.step(Verdict::Taken, rule, why);
+                        trace.step(Verdict::Taken, SYSTEM_INTERVAL_RULE, why);
                         return;
                     }
                     let action = action.clone().with("qos", granted as u64);
                     trace.pass(&config.exits[decision.exit].name, action);
                 }
-                Err(reason) => trace.deny(
-                    "",
-                    match unavailable(reason) {
-                        Some(detail) => subscription_unavailable(reason, detail),
-                        None => {
-                            subscription_denied(reason, &refused_filter(&terms, reason, filter))
-                        }
-                    },
-                ),
+                Err(reason) => match unavailable(reason) {
+                    // A property has it so.
+                    Some(detail) => trace.deny("", subscription_unavailable(reason, detail)),
+                    None => {
+                        let (rule, detail) = refused_filter(&terms, reason, filter);
+                        trace.deny(rule, subscription_denied(reason, &detail));
+                    }
+                },
             }
         }
     }
@@ -125,7 +129,7 @@ fn connect(
             return None;
         }
     };
-    let exits = config.exits.iter().filter_map(|exit| trace.bounds::<Limits>(&exit.name));
+    let exits = exit_limits(config, trace).map(|(_, bounds)| bounds.limits);
     let limits = exits.fold(stricter(UNLIMITED, config.bounds.limits()), stricter);
     // What properties set is not known here: they belong to a run.
     let policy = Rc::new(Policy {
@@ -135,15 +139,13 @@ fn connect(
         system_interval: config.system_interval,
         ..Policy::DEFAULT
     });
-    let terms = match admit(&connect, &policy, limits) {
+    let admitted = admit_packet(bytes.len(), limits.maximum_packet_size)
+        .and_then(|()| admit(&connect, &policy, limits));
+    let terms = match admitted {
         Ok(terms) => terms,
-        Err(Closed { reason, detail }) => {
-            let rule = match reason {
-                ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => "/options/versions",
-                ReasonCode::QUOTA_EXCEEDED | ReasonCode::TOPIC_NAME_INVALID => limits_rule(trace),
-                _ => "",
-            };
-            trace.deny(rule, connect_denied(reason, detail));
+        Err(refusal) => {
+            let rule = rule(refusal.rule, config, trace);
+            trace.deny(rule, connect_denied(refusal.reason, refusal.detail));
             return None;
         }
     };
@@ -177,19 +179,17 @@ fn publish(
         Ok(_) => return,
         Err(malformed) => return trace.deny("", ended(&malformed)),
     };
-    if let Err(Closed { reason, detail }) = terms.admit_publish(packet.qos, packet.retain) {
-        return trace.deny("", connection_ended(reason, detail));
+    let sent = admit_packet(bytes.len(), terms.maximum_packet_size)
+        .and_then(|()| terms.admit_publish(packet.qos, packet.retain));
+    if let Err(Refusal { reason, detail, rule: by }) = sent {
+        let rule = rule(by, config, trace);
+        return trace.deny(rule, connection_ended(reason, detail));
     }
-    if let Err(Closed { reason, detail }) = terms.admit_message(&packet) {
-        let rule = limits_rule(trace);
-        return trace.deny(rule, publish_denied(reason, detail, packet.qos));
-    }
-    if let Err(Closed { reason, detail }) = terms.policy.admit_topic(packet.topic) {
-        let rule = option_rule(trace, SYSTEM_INTERVAL_RULE);
-        return trace.deny(rule, publish_denied(reason, detail, packet.qos));
-    }
-    if let Err(Closed { reason, detail }) = terms.admit_payload(&packet) {
-        let rule = "/options/payload-format";
+    let admitted = terms.admit_message(&packet);
+    let admitted = admitted.and_then(|()| terms.policy.admit_topic(packet.topic));
+    let admitted = admitted.and_then(|()| terms.admit_payload(&packet));
+    if let Err(Refusal { reason, detail, rule: by }) = admitted {
+        let rule = rule(by, config, trace);
         return trace.deny(rule, publish_denied(reason, detail, packet.qos));
     }
     match decide(config, Request::Publish(packet.topic), trace) {
@@ -240,16 +240,60 @@ fn packet(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
     }
 }
 
-/// Where the file bounds what clients may have, if it does.
-fn limits_rule(trace: &Trace<'_>) -> &'static str {
-    option_rule(trace, "/options/limits")
-}
-
 const SYSTEM_INTERVAL_RULE: &str = "/options/sys-interval";
 
-/// An option, if the file has it; else none of its rules is meant.
-fn option_rule(trace: &Trace<'_>, pointer: &'static str) -> &'static str {
-    trace.node().value.pointer(pointer).map_or("", |_| pointer)
+/// The bounds of the exits, as far as the file has them.
+fn exit_limits<'c>(
+    config: &'c ServerConfig,
+    trace: &Trace<'_>,
+) -> impl Iterator<Item = (&'c ExitName, FileLimits)> {
+    config.exits.iter().filter_map(|exit| Some((exit, trace.bounds::<FileLimits>(&exit.name)?)))
+}
+
+/// Where the file says what is refused.
+fn rule(rule: Rule, config: &ServerConfig, trace: &Trace<'_>) -> spi::Rule {
+    match rule {
+        Rule::Option(pointer) => pointer.into(),
+        Rule::MaximumQos => maximum_qos_rule(config, trace),
+        Rule::Protocol | Rule::Property => spi::Rule::default(),
+    }
+}
+
+/// Which exit has the Maximum QoS lower than MQTT has it.
+fn maximum_qos_rule(config: &ServerConfig, trace: &Trace<'_>) -> spi::Rule {
+    let exits = exit_limits(config, trace);
+    let lowest = exits.min_by_key(|(_, bounds)| bounds.limits.maximum_qos);
+    lowest.map_or_else(spi::Rule::default, |(exit, bounds)| spi::Rule {
+        of: Some(exit.name.clone()),
+        pointer: bounds.maximum_qos.to_owned(),
+    })
+}
+
+/// Tells what a client is given in place of what it asks for, or of what MQTT has.
+fn tell_terms(config: &ServerConfig, action: &Action, terms: &Terms, trace: &mut Trace<'_>) {
+    if terms.maximum_qos < Qos::ExactlyOnce {
+        let why = format!("Maximum QoS {}", terms.maximum_qos as u8);
+        trace.step(Verdict::Taken, maximum_qos_rule(config, trace), why);
+    }
+    let asked = action.number("keep-alive").unwrap_or(terms.keep_alive);
+    if terms.keep_alive != asked {
+        let bound = if terms.keep_alive < asked { "maximum" } else { "minimum" };
+        let property = format!("zilla.binding.mqtt.keep.alive.{bound}");
+        let why = format!("{} s in place of {asked}, by {property}", terms.keep_alive);
+        trace.step(Verdict::Taken, "", why);
+    }
+    if terms.session_expiry < terms.session_expiry_asked {
+        let (given, asked) = (terms.session_expiry, terms.session_expiry_asked);
+        let why = format!("the session is kept for {given} s in place of {asked}");
+        trace.step(Verdict::Taken, "/options/limits/session-expiry", why);
+    }
+    const IN_FLIGHT: &str = "/options/limits/in-flight";
+    if trace.node().value.pointer(IN_FLIGHT).is_some()
+        && terms.receive_maximum == config.bounds.in_flight
+    {
+        let why = format!("Receive Maximum {}", terms.receive_maximum);
+        trace.step(Verdict::Taken, IN_FLIGHT, why);
+    }
 }
 
 fn ended(malformed: &Malformed) -> Denial {
@@ -261,12 +305,20 @@ fn too_long() -> Denial {
     connection_ended(ReasonCode::MALFORMED_PACKET, "a text of more than 65,535 bytes")
 }
 
-fn refused_filter(terms: &Terms, reason: ReasonCode, filter: &str) -> String {
-    if let Err(detail) = terms.policy.bounds.admit_topic(filter) {
-        return detail.to_owned();
+/// Why a filter is refused, and where the file says so.
+fn refused_filter(terms: &Terms, reason: ReasonCode, filter: &str) -> (&'static str, String) {
+    if terms.policy.admit_shared(filter).is_err() {
+        let detail = "subscriptions to the topics of the server cannot be shared";
+        return (SYSTEM_INTERVAL_RULE, detail.to_owned());
     }
-    match reason {
+    if let Err(Refusal { detail, rule: Rule::Option(rule), .. }) =
+        terms.policy.bounds.admit_topic(filter)
+    {
+        return (rule, detail.to_owned());
+    }
+    let detail = match reason {
         ReasonCode::TOPIC_FILTER_INVALID => format!("`{filter}` is not a topic filter"),
         _ => format!("no route takes subscriptions to `{filter}`"),
-    }
+    };
+    ("", detail)
 }

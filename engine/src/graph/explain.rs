@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use crate::config::{Config, NodeConfig, NodeName};
+use crate::config::{Config, NodeConfig, NodeName, Span};
 use crate::graph::Plan;
-use crate::spi::{Action, Denial, Explained, Fact, Step, Trace};
+use crate::spi::{Action, Denial, Explained, Fact, Step, Trace, Verdict};
 
 /// What is decided about an action.
 #[derive(Debug, Default)]
@@ -24,16 +24,29 @@ pub struct Visit<'c> {
     /// The binding.
     pub node: &'c NodeConfig,
     /// The rules that it asked, in order.
-    pub steps: Vec<Step>,
+    pub asked: Vec<Asked<'c>>,
 }
 
-impl Visit<'_> {
-    /// The rule of a step as the file writes its path: `routes[0].when[1]`; empty where the file
-    /// has no such rule.
+/// A rule that a binding asked.
+#[derive(Debug)]
+pub struct Asked<'c> {
+    /// What it said.
+    pub verdict: Verdict,
+    /// Why, in words.
+    pub why: String,
+    /// The binding that has the rule: mostly the one that asked.
+    pub node: &'c NodeConfig,
+    /// The rule, a JSON pointer below that binding; empty: nothing of the file says so.
+    pub pointer: String,
+}
+
+impl Asked<'_> {
+    /// The rule as the file writes its path: `routes[0].when[1]`; empty where none of the file is
+    /// meant.
     #[must_use]
-    pub fn rule(step: &Step) -> String {
+    pub fn rule(&self) -> String {
         let mut rule = String::new();
-        for segment in step.pointer.split('/').skip(1) {
+        for segment in self.pointer.split('/').skip(1) {
             if segment.bytes().all(|byte| byte.is_ascii_digit()) {
                 rule.push_str(&format!("[{segment}]"));
             } else {
@@ -44,6 +57,18 @@ impl Visit<'_> {
             }
         }
         rule
+    }
+
+    /// Whether the file leaves the rule to its default.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.node.value.pointer(&self.pointer).is_none()
+    }
+
+    /// Where the file has the rule; the place of the binding where it does not.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.node.span_of(if self.is_default() { "" } else { &self.pointer })
     }
 }
 
@@ -100,6 +125,12 @@ impl<'c> Walk<'_, 'c> {
         Some((node, trace.into_explained()))
     }
 
+    fn asked(&self, node: &'c NodeConfig, step: Step) -> Asked<'c> {
+        let Step { verdict, rule, why } = step;
+        let other = rule.of.and_then(|name| self.nodes.get(&name).copied());
+        Asked { verdict, why, node: other.unwrap_or(node), pointer: rule.pointer }
+    }
+
     /// The graph has no cycles, so that this comes to an end.
     fn follow(
         &self,
@@ -108,7 +139,8 @@ impl<'c> Walk<'_, 'c> {
         explanation: &mut Explanation<'c>,
     ) {
         if !explained.steps.is_empty() {
-            explanation.visits.push(Visit { node, steps: explained.steps });
+            let asked = explained.steps.into_iter().map(|step| self.asked(node, step)).collect();
+            explanation.visits.push(Visit { node, asked });
         }
         explanation.facts.extend(explained.facts);
         if explained.denial.is_some() {

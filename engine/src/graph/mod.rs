@@ -7,6 +7,6 @@ mod forecast;
 mod plan;
 
 pub use diff::{Fate, diff};
-pub use explain::{Explanation, Visit, explain};
+pub use explain::{Asked, Explanation, Visit, explain};
 pub use forecast::{Forecast, NodeForecast, Outcome};
 pub use plan::{Plan, PlanNode, build};

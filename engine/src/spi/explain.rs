@@ -98,14 +98,35 @@ impl Verdict {
     }
 }
 
+/// Which rule: an option, a route or an exit of a binding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// The binding, where it is not the one that decides: its exits bound what it may grant.
+    pub of: Option<NodeName>,
+    /// A JSON pointer below the binding. What the file does not have there holds by default;
+    /// empty: nothing of the file says so, as with what the protocol forbids.
+    pub pointer: String,
+}
+
+impl From<String> for Rule {
+    fn from(pointer: String) -> Self {
+        Self { of: None, pointer }
+    }
+}
+
+impl From<&str> for Rule {
+    fn from(pointer: &str) -> Self {
+        pointer.to_owned().into()
+    }
+}
+
 /// A rule that took part in a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// What it said.
     pub verdict: Verdict,
-    /// The rule, a JSON pointer below the binding; empty: a rule of the binding that is not in the
-    /// file.
-    pub pointer: String,
+    /// The rule.
+    pub rule: Rule,
     /// Why, in words.
     pub why: String,
 }
@@ -181,9 +202,9 @@ impl<'a> Trace<'a> {
         (self.bounds)(exit)?.downcast().ok().map(|bounds| *bounds)
     }
 
-    /// A rule took part: the one at this JSON pointer below the binding.
-    pub fn step(&mut self, verdict: Verdict, pointer: impl Into<String>, why: impl Into<String>) {
-        let step = Step { verdict, pointer: pointer.into(), why: why.into() };
+    /// A rule took part: mostly one of the binding itself, by its JSON pointer.
+    pub fn step(&mut self, verdict: Verdict, rule: impl Into<Rule>, why: impl Into<String>) {
+        let step = Step { verdict, rule: rule.into(), why: why.into() };
         self.explained.steps.push(step);
     }
 
@@ -197,9 +218,9 @@ impl<'a> Trace<'a> {
         self.explained.passed.push((exit.clone(), action));
     }
 
-    /// The action is refused by the rule at this JSON pointer below the binding.
-    pub fn deny(&mut self, pointer: impl Into<String>, denial: Denial) {
-        self.step(Verdict::Denied, pointer, denial.detail.clone());
+    /// The action is refused by this rule.
+    pub fn deny(&mut self, rule: impl Into<Rule>, denial: Denial) {
+        self.step(Verdict::Denied, rule, denial.detail.clone());
         self.explained.denial = Some(denial);
     }
 

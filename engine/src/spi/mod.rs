@@ -21,7 +21,7 @@ pub use binding::{
 };
 pub use catalog::{Catalog, Property, Setting};
 pub use check::{CheckCx, Checkup, Keeps, Purpose, TopicNeed, TopicReport, TopicState};
-pub use explain::{Action, Denial, Explained, Fact, Step, Trace, Verdict};
+pub use explain::{Action, Denial, Explained, Fact, Rule, Step, Trace, Verdict};
 pub use link::{Entry, Link, Links};
 pub use origin::{Ask, Fetch, FetchError, Fetched, FetchedContent, Origin, OriginProperty};
 pub use plane::Plane;

@@ -9,11 +9,11 @@ use engine::spi::{
     Plane, PrepareCx, Prepared, TopicNeed, Trace, WorkerCx, definition_as, prepared_as,
 };
 use kafka_plane::Kafka;
-use mqtt_plane::{Mqtt, MqttExit};
+use mqtt_plane::{FileLimits, Mqtt, MqttExit};
 use std::rc::Rc;
 
 use super::{mapping, properties, topics};
-use crate::explain::explain;
+use crate::explain::{QOS_MAX_RULE, explain};
 use crate::proxy::{Hub, MqttKafka, Shared};
 use crate::state::Mapping;
 
@@ -82,7 +82,8 @@ impl Definition for MqttKafkaDefinition {
 
     fn bounds(&self) -> Option<Box<dyn Any>> {
         // What a record may hold is Kafka's to say.
-        Some(Box::new(self.mapping.limits(None)))
+        let limits = self.mapping.limits(None);
+        Some(Box::new(FileLimits { limits, maximum_qos: QOS_MAX_RULE }))
     }
 
     /// Topics, routes and exits: open sessions are moved to whatever changed.

@@ -25,6 +25,6 @@ pub use publish::{
 };
 pub use reason::ReasonCode;
 pub use session::{
-    Appetite, Cause, Closed, Event, Keep, Limits, Mqtt, MqttExit, OpenDelivery, Opened, Session,
-    SessionBegin, Stage, Ticket, Unfinished,
+    Appetite, Cause, Closed, Event, FileLimits, Keep, Limits, Mqtt, MqttExit, OpenDelivery, Opened,
+    Session, SessionBegin, Stage, Ticket, Unfinished,
 };

@@ -53,6 +53,16 @@ pub struct Limits {
     pub keeps_sessions: bool,
 }
 
+/// The bounds that the file puts on an exit, and where it has them: what a definition answers to
+/// [`engine::spi::Definition::bounds`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileLimits {
+    /// The bounds.
+    pub limits: Limits,
+    /// The option that sets the maximum QoS, a JSON pointer below the binding.
+    pub maximum_qos: &'static str,
+}
+
 /// Why the exit cannot open or continue a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {

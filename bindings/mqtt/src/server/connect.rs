@@ -19,7 +19,7 @@ use super::node::{Server, Table, random};
 use super::registry::{Order, Registration};
 use super::retire::patience;
 use super::sessions::Sessions;
-use crate::state::{NO_ROUTE, NO_WILL_ROUTE, Request, Terms, admit};
+use crate::state::{NO_ROUTE, NO_WILL_ROUTE, Request, Terms, admit, admit_packet};
 use crate::wire::{Header, Packet, PacketType, connect_version, decode, header};
 
 /// Bytes of a CONNECT that show its version: fixed header, protocol name, protocol level.
@@ -92,7 +92,7 @@ async fn read_connect(
     io: &mut Box<dyn Io>,
     inbound: &mut Buffer,
 ) -> Result<Header, Refused> {
-    let limit = server.table().limits().maximum_packet_size as usize;
+    let limit = server.table().limits().maximum_packet_size;
     loop {
         let found = header(inbound).map_err(|malformed| Refused::Silently(malformed.detail))?;
         if let Some(header) = found {
@@ -100,13 +100,9 @@ async fn read_connect(
                 // [MQTT-3.1.0-1]
                 return Err(Refused::Silently("first packet is not CONNECT"));
             }
-            if header.total_len() > limit {
+            if let Err(refusal) = admit_packet(header.total_len(), limit) {
                 if inbound.len() >= header.total_len().min(VERSION_END) {
-                    let closed = Closed {
-                        reason: ReasonCode::PACKET_TOO_LARGE,
-                        detail: "CONNECT is larger than the Maximum Packet Size",
-                    };
-                    return Err(told(header, inbound, closed));
+                    return Err(told(header, inbound, refusal.into()));
                 }
             } else if inbound.len() >= header.total_len() {
                 return Ok(header);
@@ -176,7 +172,8 @@ async fn open(
     let table = server.table();
     let (gate, bounds) = (&server.lasting.gate, &table.policy.bounds);
     gate.admit_rate(bounds, server.cx.clock().now()).map_err(refused)?;
-    let terms = admit(&connect, &table.policy, table.limits()).map_err(refused)?;
+    let terms = admit(&connect, &table.policy, table.limits());
+    let terms = terms.map_err(|refusal| refused(refusal.into()))?;
     let client_id: Rc<str> = match connect.client_id {
         // [MQTT-3.1.3-6], [MQTT-3.1.3-7]
         "" => assigned_client_id(bounds.client_id_length).into(),

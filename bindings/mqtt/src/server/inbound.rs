@@ -9,11 +9,17 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connection::{Blocked, Connection, End};
 use super::counters::length;
-use crate::state::{OverRate, Pace};
+use crate::state::{OverRate, Pace, Refusal, admit_packet};
 use crate::wire::{Disconnect, Malformed, Packet, PacketType, decode, encode_pingresp, header};
 
 /// Reads in one turn, at most: other connections of the worker wait meanwhile.
 const READS: usize = 4;
+
+impl From<Refusal> for End {
+    fn from(Refusal { reason, detail, .. }: Refusal) -> Self {
+        Self::violation(reason, detail)
+    }
+}
 
 impl From<Malformed> for End {
     fn from(malformed: Malformed) -> Self {
@@ -69,15 +75,10 @@ impl Connection {
     /// Takes complete packets from the start of `bytes`, until one has to wait; returns how many
     /// bytes they were.
     fn take_packets(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<usize, End> {
-        let limit = self.terms.maximum_packet_size as usize;
         let mut taken = 0;
         while let Some(header) = header(&bytes[taken..])? {
             let len = header.total_len();
-            if len > limit {
-                // Section 3.2.2.3.6
-                let detail = "packet is larger than the Maximum Packet Size";
-                return Err(End::violation(ReasonCode::PACKET_TOO_LARGE, detail));
-            }
+            admit_packet(len, self.terms.maximum_packet_size)?;
             let Some(packet) = bytes.get(taken..taken + len) else { break };
             if self.is_output_full() {
                 self.blocked = Some(Blocked::Output);

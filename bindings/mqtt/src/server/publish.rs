@@ -20,9 +20,7 @@ impl Connection {
             return Ok(Err(Blocked::Subscribing));
         }
         packet.check_from_client()?;
-        if let Err(closed) = self.terms.admit_publish(packet.qos, packet.retain) {
-            return Err(End::violation(closed.reason, closed.detail));
-        }
+        self.terms.admit_publish(packet.qos, packet.retain)?;
         let is_acknowledged = packet.qos != Qos::AtMostOnce;
         if is_acknowledged {
             if self.acks.waiting() >= usize::from(self.terms.receive_maximum)
@@ -89,14 +87,14 @@ impl Connection {
             let detail = "more messages in a second than the server takes of one client";
             Err(Closed { reason: ReasonCode::QUOTA_EXCEEDED, detail })
         } else {
-            self.terms.admit_message(packet)
+            self.terms.admit_message(packet).map_err(Closed::from)
         };
         if admitted.is_err() {
             self.server.counters.publishes_dropped_limited.increment();
         }
         admitted?;
         self.table.policy.admit_topic(packet.topic)?;
-        self.terms.admit_payload(packet)
+        Ok(self.terms.admit_payload(packet)?)
     }
 
     pub(super) fn is_in_use(&self, packet_id: u16) -> bool {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mqtt_plane::{Closed, Limits, Qos, ReasonCode, RetainHandling, Subscription, Version};
 
-use super::Policy;
+use super::{Policy, Refusal, Rule};
 use crate::wire::{Connect, PublishPacket};
 
 /// Deliveries that a 3.1.1 client, which has no way to say how many it takes, may have uncompleted.
@@ -43,14 +43,16 @@ impl Terms {
     ///
     /// # Errors
     /// The code and the words that the connection ends with [MQTT-3.2.2-11], [MQTT-3.2.2-14].
-    pub fn admit_publish(&self, qos: Qos, retain: bool) -> Result<(), Closed> {
+    pub fn admit_publish(&self, qos: Qos, retain: bool) -> Result<(), Refusal> {
         if qos > self.maximum_qos {
             let detail = "PUBLISH with a QoS above the Maximum QoS";
-            return Err(Closed { reason: ReasonCode::QOS_NOT_SUPPORTED, detail });
+            let refusal = Refusal::new(ReasonCode::QOS_NOT_SUPPORTED, detail);
+            return Err(refusal.by(Rule::MaximumQos));
         }
         if retain && !self.policy.offer.retain {
             let detail = "PUBLISH with RETAIN, which is not available";
-            return Err(Closed { reason: ReasonCode::RETAIN_NOT_SUPPORTED, detail });
+            let refusal = Refusal::new(ReasonCode::RETAIN_NOT_SUPPORTED, detail);
+            return Err(refusal.by(Rule::Property));
         }
         Ok(())
     }
@@ -60,11 +62,9 @@ impl Terms {
     ///
     /// # Errors
     /// The code of its acknowledgement, and the words for it.
-    pub fn admit_message(&self, packet: &PublishPacket<'_>) -> Result<(), Closed> {
+    pub fn admit_message(&self, packet: &PublishPacket<'_>) -> Result<(), Refusal> {
         let bounds = &self.policy.bounds;
-        if let Err(detail) = bounds.admit_topic(packet.topic) {
-            return Err(Closed { reason: ReasonCode::TOPIC_NAME_INVALID, detail });
-        }
+        bounds.admit_topic(packet.topic)?;
         bounds.admit_user(&packet.user)
     }
 
@@ -73,7 +73,7 @@ impl Terms {
     ///
     /// # Errors
     /// The code of its acknowledgement, and the words for it.
-    pub fn admit_payload(&self, packet: &PublishPacket<'_>) -> Result<(), Closed> {
+    pub fn admit_payload(&self, packet: &PublishPacket<'_>) -> Result<(), Refusal> {
         if self.policy.checks_payload_format && !packet.keeps_payload_format() {
             return Err(PAYLOAD_FORMAT);
         }
@@ -140,9 +140,10 @@ pub const fn unavailable(reason: ReasonCode) -> Option<&'static str> {
 }
 
 /// A payload is not what its Payload Format Indicator says (sections 3.1.3.2.3 and 3.3.2.3.2).
-const PAYLOAD_FORMAT: Closed = Closed {
+const PAYLOAD_FORMAT: Refusal = Refusal {
     reason: ReasonCode::PAYLOAD_FORMAT_INVALID,
     detail: "payload is not UTF-8, which its Payload Format Indicator says it is",
+    rule: Rule::Option("/options/payload-format"),
 };
 
 /// No route takes a session, a publish or a filter.
@@ -160,18 +161,33 @@ pub const UNLIMITED: Limits = Limits {
     keeps_sessions: true,
 };
 
+/// Decides a packet from a client by its length, bytes.
+///
+/// # Errors
+/// It is longer than what the client was told (section 3.2.2.3.6).
+pub const fn admit_packet(len: usize, maximum_packet_size: u32) -> Result<(), Refusal> {
+    if len > maximum_packet_size as usize {
+        let detail = "packet is larger than the Maximum Packet Size";
+        let rule = Rule::Option("/options/limits/packet-size");
+        return Err(Refusal::new(ReasonCode::PACKET_TOO_LARGE, detail).by(rule));
+    }
+    Ok(())
+}
+
 /// Agrees on the terms of a connection, or refuses it.
 ///
 /// # Errors
 /// The code for CONNACK and what is wrong.
-pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Result<Terms, Closed> {
-    let refuse = |reason, detail| Err(Closed { reason, detail });
+pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Result<Terms, Refusal> {
+    let refuse = |reason, detail| Err(Refusal::new(reason, detail));
+    let refuse_by = |rule, reason, detail| Err(Refusal { reason, detail, rule });
     let version = connect.version;
     let properties = &connect.properties;
     let bounds = &policy.bounds;
     if !policy.versions.accepts(version) {
         // [MQTT-3.1.2-2]
-        return refuse(
+        return refuse_by(
+            Rule::Option("/options/versions"),
             ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
             "this protocol version is not accepted here",
         );
@@ -185,7 +201,8 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
     }
     // [MQTT-3.1.3-8]; `#` separates the parts of the keys under which session state is kept.
     if connect.client_id.len() > usize::from(bounds.client_id_length) {
-        return refuse(
+        return refuse_by(
+            Rule::Option("/options/limits/client-id-length"),
             ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
             "client identifier is longer than the server takes",
         );
@@ -213,9 +230,7 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
     bounds.admit_user(&properties.user)?;
     if let Some(will) = &connect.will {
         bounds.admit_user(&will.user)?;
-        if let Err(detail) = bounds.admit_topic(will.topic) {
-            return refuse(ReasonCode::TOPIC_NAME_INVALID, detail);
-        }
+        bounds.admit_topic(will.topic)?;
         policy.admit_topic(will.topic)?;
         if policy.checks_payload_format && !will.keeps_payload_format() {
             return Err(PAYLOAD_FORMAT);
@@ -224,11 +239,13 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
     let maximum_qos = limits.maximum_qos.min(policy.offer.maximum_qos);
     if connect.will.is_some_and(|will| will.qos > maximum_qos) {
         // [MQTT-3.2.2-12]
-        return refuse(ReasonCode::QOS_NOT_SUPPORTED, "Will QoS is above the Maximum QoS");
+        let detail = "Will QoS is above the Maximum QoS";
+        return refuse_by(Rule::MaximumQos, ReasonCode::QOS_NOT_SUPPORTED, detail);
     }
     if connect.will.is_some_and(|will| will.retain) && !policy.offer.retain {
         // [MQTT-3.2.2-13]
-        return refuse(ReasonCode::RETAIN_NOT_SUPPORTED, "Will Retain, which is not available");
+        let detail = "Will Retain, which is not available";
+        return refuse_by(Rule::Property, ReasonCode::RETAIN_NOT_SUPPORTED, detail);
     }
     let keep_alive = policy.offer.keep_alive(version, connect.keep_alive);
     let session_expiry_asked = match version {

@@ -1,6 +1,8 @@
 //! How much of everything one client may have, and how many clients there may be.
 
-use mqtt_plane::{Closed, Limits, Qos, ReasonCode, UserProperties};
+use mqtt_plane::{Limits, Qos, ReasonCode, UserProperties};
+
+use super::{Refusal, Rule};
 
 /// The bounds of a server, beside those of its exits: `options.limits` of the file. A connection
 /// keeps those that were in force when it was made.
@@ -92,19 +94,22 @@ impl Bounds {
         }
     }
 
-    /// Whether a topic name or filter is short enough, and has few enough levels; else what is
-    /// wrong.
+    /// Whether a topic name or filter is short enough, and has few enough levels.
     ///
     /// # Errors
-    /// In words.
-    pub fn admit_topic(&self, topic: &str) -> Result<(), &'static str> {
+    /// The code for a topic name, and the words for it.
+    pub fn admit_topic(&self, topic: &str) -> Result<(), Refusal> {
+        let refuse = |option, detail| {
+            Err(Refusal::new(ReasonCode::TOPIC_NAME_INVALID, detail).by(Rule::Option(option)))
+        };
         if topic.len() > usize::from(self.topic_length) {
-            return Err("topic is longer than the server takes");
+            return refuse("/options/limits/topic-length", "topic is longer than the server takes");
         }
         // A text has no more levels than bytes and one: most are not looked at.
         let limit = usize::from(self.topic_levels);
         if topic.len() >= limit && topic.split('/').take(limit + 1).count() > limit {
-            return Err("topic has more levels than the server takes");
+            let detail = "topic has more levels than the server takes";
+            return refuse("/options/limits/topic-levels", detail);
         }
         Ok(())
     }
@@ -113,12 +118,13 @@ impl Bounds {
     ///
     /// # Errors
     /// The code and the words for it.
-    pub fn admit_user(&self, user: &dyn UserProperties) -> Result<(), Closed> {
+    pub fn admit_user(&self, user: &dyn UserProperties) -> Result<(), Refusal> {
         let mut count = 0_usize;
         user.for_each(&mut |_, _| count += 1);
         if count > usize::from(self.user_properties) {
             let detail = "more user properties than the server takes";
-            return Err(Closed { reason: ReasonCode::QUOTA_EXCEEDED, detail });
+            let rule = Rule::Option("/options/limits/user-properties");
+            return Err(Refusal::new(ReasonCode::QUOTA_EXCEEDED, detail).by(rule));
         }
         Ok(())
     }

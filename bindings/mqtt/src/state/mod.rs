@@ -9,12 +9,14 @@ mod inbound_acks;
 mod pace;
 mod pattern;
 mod policy;
+mod refusal;
 mod requests;
 mod routes;
 mod system;
 
 pub use admission::{
-    NO_ROUTE, NO_WILL_ROUTE, SHORTEST_ASSIGNED, Terms, UNLIMITED, admit, stricter, unavailable,
+    NO_ROUTE, NO_WILL_ROUTE, SHORTEST_ASSIGNED, Terms, UNLIMITED, admit, admit_packet, stricter,
+    unavailable,
 };
 pub use advice::{NOT_IN_FLIGHT, filter_advice, publish_advice};
 pub use aliases::{Alias, InboundAliases, OutboundAliases};
@@ -24,6 +26,7 @@ pub use inbound_acks::{Acknowledgement, InUse, InboundAcks};
 pub use pace::Pace;
 pub use pattern::{ClientPattern, TopicPattern};
 pub use policy::{Offer, Policy, SYSTEM_INTERVAL, Versions};
+pub use refusal::{Refusal, Rule};
 pub use requests::{Answer, RequestKind, Requests};
 pub use routes::{Condition, Decision, Item, Request, Route, Routes, Verdict};
 pub use system::{Figures, SYSTEM_TOPICS, TopicSet, is_system};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use mqtt_plane::{Closed, Qos, ReasonCode, Subscription, Version, is_share, share};
+use mqtt_plane::{Qos, ReasonCode, Subscription, Version, is_share, share};
 
-use super::{Bounds, is_system};
+use super::{Bounds, Refusal, Rule, is_system};
 
 /// The protocol versions that a binding accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl Policy {
     ///
     /// # Errors
     /// The code of its acknowledgement or of CONNACK, and the words for it.
-    pub fn admit_topic(&self, topic: &str) -> Result<(), Closed> {
+    pub fn admit_topic(&self, topic: &str) -> Result<(), Refusal> {
         if self.system_interval > 0 && is_system(topic) {
             return Err(SYSTEM_TOPIC);
         }
@@ -164,9 +164,10 @@ impl Policy {
 pub const SYSTEM_INTERVAL: u32 = 10;
 
 /// A message to a topic of the server's own.
-const SYSTEM_TOPIC: Closed = Closed {
+const SYSTEM_TOPIC: Refusal = Refusal {
     reason: ReasonCode::TOPIC_NAME_INVALID,
     detail: "topics that begin with $SYS are the server's: publish to another one",
+    rule: Rule::Option("/options/sys-interval"),
 };
 
 #[cfg(test)]

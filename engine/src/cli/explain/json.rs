@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::graph::{Explanation, Visit};
+use crate::graph::Explanation;
 use crate::spi::{Action, Fact};
 
 pub(super) fn render(
@@ -12,13 +12,15 @@ pub(super) fn render(
 ) -> String {
     let bindings = explanation.visits.iter().map(|visit| {
         let node = visit.node;
-        let steps = visit.steps.iter().map(|step| {
-            let span = node.span_of(&step.pointer);
+        let steps = visit.asked.iter().map(|asked| {
+            let span = asked.span();
             let position = span.start_position();
             json!({
-                "verdict": step.verdict.name(),
-                "rule": Visit::rule(step),
-                "why": shown(&step.why),
+                "verdict": asked.verdict.name(),
+                "binding": asked.node.node_name().to_string(),
+                "rule": asked.rule(),
+                "default": asked.is_default(),
+                "why": shown(&asked.why),
                 "file": span.file(),
                 "line": position.line,
                 "column": position.column,

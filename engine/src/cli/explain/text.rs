@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::actions::Actions;
-use crate::graph::{Explanation, Visit};
+use crate::graph::{Asked, Explanation, Visit};
 use crate::spi::{Action, Fact};
 
 pub(super) fn render(
@@ -20,22 +20,16 @@ pub(super) fn render(
             .ok();
     }
     text.push('\n');
-    let steps = explanation.visits.iter().flat_map(|visit| &visit.steps);
-    let rule = steps.map(|step| Visit::rule(step).chars().count()).max().unwrap_or_default();
+    let visits = explanation.visits.iter();
+    let rules = visits.flat_map(|visit| visit.asked.iter().map(|asked| rule(visit, asked)));
+    let width = rules.map(|rule| rule.chars().count()).max().unwrap_or_default();
     for visit in &explanation.visits {
         let node = visit.node;
         writeln!(text, "\n{} ({} {})", node.node_name(), node.type_name, node.kind).ok();
-        for step in &visit.steps {
-            let place = node.span_of(&step.pointer).to_string();
-            writeln!(
-                text,
-                "  {:<8} {:<width$}  {}  ({place})",
-                step.verdict.name(),
-                Visit::rule(step),
-                shown(&step.why),
-                width = rule,
-            )
-            .ok();
+        for asked in &visit.asked {
+            let (verdict, rule) = (asked.verdict.name(), rule(visit, asked));
+            let (why, place) = (shown(&asked.why), asked.span());
+            writeln!(text, "  {verdict:<8} {rule:<width$}  {why}  ({place})").ok();
         }
     }
     text.push('\n');
@@ -65,4 +59,16 @@ pub(super) fn render(
         writeln!(text, "{title:<width$}  {value}").ok();
     }
     text
+}
+
+/// A rule, with its binding where that is another than the one that asks.
+fn rule(visit: &Visit<'_>, asked: &Asked<'_>) -> String {
+    let mut rule = asked.rule();
+    if asked.is_default() {
+        rule.push_str(" (default)");
+    }
+    if asked.node.node_name() == visit.node.node_name() {
+        return rule;
+    }
+    format!("{} {rule}", asked.node.node_name())
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::{Config, Plain, Problem, Problems, Span, codes, suggest};
-use crate::graph::{Explanation, Visit};
+use crate::graph::{Asked, Explanation};
 use crate::spi::{Fact, Verdict};
 
 /// One test of a document.
@@ -107,10 +107,10 @@ impl Comparison<'_> {
             let visits = explanation.visits.iter();
             let visits = visits
                 .filter(|visit| is_meant(&visit.node.name, &visit.node.node_name().to_string()));
-            let steps = visits.flat_map(|visit| &visit.steps);
-            let taken: Vec<String> = steps
-                .filter(|step| step.verdict == Verdict::Taken && !step.pointer.is_empty())
-                .map(Visit::rule)
+            let asked = visits.flat_map(|visit| &visit.asked);
+            let taken: Vec<String> = asked
+                .filter(|asked| asked.verdict == Verdict::Taken && !asked.pointer.is_empty())
+                .map(Asked::rule)
                 .collect();
             if taken.iter().any(|rule| is_at_or_below(rule, expected)) {
                 continue;
@@ -176,20 +176,16 @@ impl Comparison<'_> {
 
 /// A problem with the rule of the configuration that decided last.
 fn decided(problem: Problem, explanation: &Explanation<'_>) -> Problem {
-    let steps = explanation
-        .visits
-        .iter()
-        .flat_map(|visit| visit.steps.iter().map(move |step| (visit.node, step)));
-    let rule = steps.filter(|(_, step)| step.verdict != Verdict::Skipped);
-    let mut rule = rule.filter(|(_, step)| {
-        step.pointer.starts_with("/routes/")
-            || step.pointer == "/exit"
-            || step.verdict == Verdict::Denied
+    let asked = explanation.visits.iter().flat_map(|visit| &visit.asked);
+    let mut asked = asked.filter(|asked| match asked.verdict {
+        Verdict::Denied => true,
+        Verdict::Taken => asked.pointer.starts_with("/routes/") || asked.pointer == "/exit",
+        Verdict::Skipped => false,
     });
-    match rule.next_back() {
-        Some((node, step)) => {
-            let label = format!("{} here: {}", step.verdict.name(), step.why);
-            problem.with_related(node.span_of(&step.pointer), label)
+    match asked.next_back() {
+        Some(asked) => {
+            let label = format!("{} here: {}", asked.verdict.name(), asked.why);
+            problem.with_related(asked.span(), label)
         }
         None => problem,
     }
