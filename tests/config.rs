@@ -180,6 +180,14 @@ fn files_for_another_version_are_refused_for_nothing_else() {
             continue;
         }
         compare(&directory.join(&file).with_extension("expected"), &said, &mut failures);
+        let output = zilla(&directory, &["validate", "--format", "json", &file]);
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        for problem in said["files"][0]["problems"].as_array().unwrap() {
+            let help = problem["help"].as_str().filter(|help| !help.is_empty());
+            if problem["code"] == "E0206" && help.is_none() {
+                failures.push(format!("{file}: nothing is said to do instead: {problem}"));
+            }
+        }
     }
     assert_none(&failures);
 }
