@@ -271,6 +271,7 @@ impl Problems {
 mod tests {
     use super::*;
     use crate::config::Source;
+    use text::CUT;
 
     #[test]
     fn a_problem_shows_its_line_and_what_to_do() {
@@ -289,6 +290,27 @@ mod tests {
              zilla.yaml:4:5: error[E0202]: unknown property `exitt`\n  |\n4 |     exitt: b\n  \
              |     ^^^^^ did you mean `exit`?\n\n"
         );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_where_it_says_so() {
+        let line = |at: usize| {
+            let source = Source::new("f.yaml", "ä".repeat(200));
+            let problem = Problem::new(codes::E0202, source.span(at * 2, at * 2 + 2), "unknown");
+            let text = problem.to_string();
+            let shown: Vec<&str> = text.lines().skip(2).map(|line| &line[4..]).collect();
+            let [line, marker] = shown[..] else { panic!("{text}") };
+            assert_eq!(marker.find('^'), Some(at.min(80)), "{text}");
+            line.to_owned()
+        };
+        assert_eq!(line(0), format!("{}…", "ä".repeat(159)));
+        assert_eq!(line(80), format!("{}…", "ä".repeat(159)));
+        assert_eq!(line(100), format!("…{}…", "ä".repeat(158)));
+        assert_eq!(line(120), format!("…{}", "ä".repeat(159)));
+        assert_eq!(line(199), format!("…{}", "ä".repeat(80)));
+        let whole = Source::new("f.yaml", "a".repeat(160));
+        let text = Problem::new(codes::E0202, whole.span(0, 1), "unknown").to_string();
+        assert!(!text.contains(CUT), "{text}");
     }
 
     #[test]

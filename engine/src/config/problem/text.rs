@@ -21,16 +21,27 @@ impl fmt::Display for Problem {
 /// Lines longer than this are cut around the marker, characters.
 const WIDTH: usize = 160;
 
+/// Stands where a line is cut.
+pub(super) const CUT: char = '…';
+
 fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, label: &str) -> fmt::Result {
     let number = span.line().to_string();
     let gutter = " ".repeat(number.len());
     // A tab takes one column here, as it does in `column`; other control characters are not shown.
     let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let (around, indent) = span.line_around(WIDTH);
+    let (around, indent) = span.line_around(WIDTH + 1);
     let skipped = indent.saturating_sub(WIDTH / 2);
     let indent = indent - skipped;
-    let line: String = around.chars().skip(skipped).take(WIDTH).map(clean).collect();
-    let shown = line.chars().count();
+    let mut line: Vec<char> = around.chars().skip(skipped).take(WIDTH + 1).map(clean).collect();
+    if line.len() > WIDTH {
+        line.truncate(WIDTH);
+        line[WIDTH - 1] = CUT;
+    }
+    if skipped > 0 {
+        line[0] = CUT;
+    }
+    let shown = line.len();
+    let line: String = line.into_iter().collect();
     let width = span.width(WIDTH).min(shown.saturating_sub(indent)).max(1);
     writeln!(f, "{gutter} |")?;
     writeln!(f, "{number} | {}", line.trim_end())?;
