@@ -9,6 +9,25 @@ codes! {
     "A fault of the program, not of the file. Please report it, with the version.",
     Example::Situation("No file can cause it.");
 
+    E0201: "a document that is no configuration",
+    "The document is a list or a text. Each document of a zilla.yaml, between lines of `---`, is a map of properties with `name` and `bindings` among them. Mostly another file is meant, or what belongs below a property lost its indentation and its key.",
+    files! {
+        bad: "\
+- name: edge
+- bindings:
+    south:
+      type: tcp
+      kind: client
+",
+        good: "\
+name: edge
+bindings:
+  south:
+    type: tcp
+    kind: client
+",
+    };
+
     E0202: "an unknown property",
     "The binding, or the object within it, has no property of this name. Where a name is close, it is suggested; otherwise all that are allowed are listed.",
     files! {

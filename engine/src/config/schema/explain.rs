@@ -5,6 +5,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use crate::config::node::Origin;
+use crate::config::problem::codes::Code;
 use crate::config::schema::state::{State, Stated};
 use crate::config::schema::words;
 use crate::config::tree::{Document, push_segment, shortened};
@@ -51,7 +52,7 @@ impl Explainer<'_> {
             return;
         }
         if problems.is_full_for(codes::E0202) {
-            count(error.kind(), problems);
+            count(error.kind(), pointer, problems);
             return;
         }
         let path = error.schema_path().as_str();
@@ -205,7 +206,8 @@ impl Explainer<'_> {
             return Problem::new(codes::E0204, self.value(case.pointer), message).with_help(help);
         }
         let message = format!("{subject} must be {expected}, not {found}");
-        let mut problem = Problem::new(codes::E0204, self.value(case.pointer), message);
+        let code = code_of_type(case.pointer);
+        let mut problem = Problem::new(code, self.value(case.pointer), message);
         if expected == words::type_name("string") && !case.value.is_object() {
             problem = problem.with_help("quote it");
         } else if let Some(help) = description(case.schema) {
@@ -255,14 +257,19 @@ impl Explainer<'_> {
     }
 }
 
+/// The code of a wrong type: whole documents have one of their own.
+fn code_of_type(pointer: &str) -> &'static Code {
+    if pointer.is_empty() { codes::E0201 } else { codes::E0204 }
+}
+
 /// Counts what is wrong where no more is said, without looking at it closely.
-fn count(kind: &Kind, problems: &mut Problems) {
+fn count(kind: &Kind, pointer: &str, problems: &mut Problems) {
     let (code, times) = match kind {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             (codes::E0202, unexpected.len())
         }
         Kind::Required { .. } => (codes::E0203, 1),
-        Kind::Type { .. } => (codes::E0204, 1),
+        Kind::Type { .. } => (code_of_type(pointer), 1),
         Kind::Enum { .. } | Kind::Constant { .. } => (codes::E0205, 1),
         Kind::Not { .. } | Kind::FalseSchema => (codes::E0208, 1),
         _ => (codes::E0207, 1),

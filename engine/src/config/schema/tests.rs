@@ -229,7 +229,7 @@ fn a_wrong_type_is_shown_with_what_was_found() {
     );
     assert_eq!(
         problems("- a\n"),
-        ["1:1 E0204 the document must be an object, not a list | One document of a zilla.yaml: \
+        ["1:1 E0201 the document must be an object, not a list | One document of a zilla.yaml: \
           a namespace with its bindings"]
     );
 }
