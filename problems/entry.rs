@@ -54,7 +54,7 @@ impl Code {
     /// allowed.
     #[must_use]
     pub fn is_warning(&self) -> bool {
-        self.id.starts_with('W')
+        self.id.as_bytes().first() == Some(&b'W')
     }
 
     /// Whether `id` names it, in any case.

@@ -125,8 +125,8 @@ bindings:
 ",
     };
 
-    E0107: "values nest too deep",
-    "Lists and maps nest at most 64 levels deep, and the names around all values of a document have at most 256 MiB together. Nothing in a configuration needs as many.",
+    E0107: "values nest too deep, or are too many",
+    "Lists and maps nest at most 64 levels deep, one list or map has at most 100,000 values, and the names around all values of a document have at most 256 MiB together. Nothing in a configuration needs as many.",
     files! {
         bad: "\
 name: edge

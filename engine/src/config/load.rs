@@ -92,8 +92,9 @@ fn read(
     }
     // A guard may lie in a document behind that of the binding.
     holders::fill(&mut documents, problems);
+    let mut errors = Errors::default();
     for (document, first_match) in documents.into_iter().zip(first_matches) {
-        let errors = Errors::new(problems);
+        errors.update(problems);
         let namespace = namespace(document, &errors, &mut names, problems);
         for node in &namespace.nodes {
             let routes = format!("{}/routes", node.pointer);

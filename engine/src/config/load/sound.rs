@@ -6,20 +6,28 @@ use crate::config::node::Places;
 use crate::config::{Problems, Severity, Span};
 
 /// Where errors are.
+#[derive(Default)]
 pub(super) struct Errors {
     /// Where they begin in the text, in order, bytes.
     starts: Vec<usize>,
     /// Whether there are more than are known, so that any binding may have one.
     are_cut: bool,
+    /// How many problems are known.
+    known: usize,
 }
 
 impl Errors {
-    /// Those that were found so far; all are of one file.
-    pub(super) fn new(problems: &Problems) -> Self {
-        let errors = problems.iter().filter(|problem| problem.severity() == Severity::Error);
-        let mut starts: Vec<usize> = errors.map(|problem| problem.span().start()).collect();
-        starts.sort_unstable();
-        Self { starts, are_cut: problems.more() > 0 }
+    /// Looks at those that were found since; all are of one file.
+    pub(super) fn update(&mut self, problems: &Problems) {
+        self.are_cut = problems.more() > 0;
+        let new = problems.iter().skip(self.known);
+        if new.len() == 0 {
+            return;
+        }
+        self.known += new.len();
+        let errors = new.filter(|problem| problem.severity() == Severity::Error);
+        self.starts.extend(errors.map(|problem| problem.span().start()));
+        self.starts.sort_unstable();
     }
 
     fn are_in(&self, span: &Span) -> bool {

@@ -13,6 +13,10 @@ use crate::config::{Problem, Problems, Source, Span, codes};
 /// Without a bound, ten lines of aliases of aliases fill any memory.
 const BUDGET: usize = 4 << 20;
 
+/// So many values may one list or map have: a file that a program has made wrong is refused before
+/// it takes seconds and all memory.
+const ITEMS: usize = 100_000;
+
 /// What a node without text counts, bytes.
 const NODE: usize = 64;
 
@@ -65,6 +69,22 @@ struct Frame {
 enum Collection {
     List(Vec<Tree>),
     Map { entries: Vec<(Key, Tree)>, known: HashMap<String, Span>, pending: Option<Pending> },
+}
+
+impl Collection {
+    fn len(&self) -> usize {
+        match self {
+            Self::List(items) => items.len(),
+            Self::Map { entries, .. } => entries.len(),
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::List(_) => "list",
+            Self::Map { .. } => "map",
+        }
+    }
 }
 
 /// A key that waits for its value.
@@ -186,6 +206,12 @@ impl Composer<'_> {
         };
         frame.weight += node.weight;
         frame.height = frame.height.max(node.height);
+        if frame.collection.len() >= ITEMS {
+            let what = frame.collection.name();
+            let message = format!("one {what} has more than {ITEMS} values");
+            self.problems.push(Problem::new(codes::E0107, node.tree.span, message));
+            return None;
+        }
         match &mut frame.collection {
             Collection::List(items) => items.push(node.tree),
             Collection::Map { entries, known, pending } => match mem::take(pending) {

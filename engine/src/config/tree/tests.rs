@@ -204,6 +204,21 @@ fn deep_values_are_refused_and_do_not_exhaust_the_stack() {
 }
 
 #[test]
+fn too_many_values_are_refused_at_the_first_that_is_too_much() {
+    for (begin, item) in [("a: [", "1, "), ("a:\n", "- 1\n"), ("a: {", "")] {
+        let text = |count: usize| match item {
+            "" => (0..count).fold(begin.to_owned(), |text, n| text + &format!("{n}: 1, ")) + "}",
+            item => begin.to_owned() + &item.repeat(count) + if item == "1, " { "]" } else { "" },
+        };
+        let (_, problems) = documents(&text(100_000));
+        assert_eq!(problems.render(), "", "{begin}");
+        let refused = refusal(&text(100_001));
+        assert!(refused.contains("error[E0107]: one "), "{begin}: {refused}");
+        assert!(refused.contains(" has more than 100000 values"), "{begin}: {refused}");
+    }
+}
+
+#[test]
 fn aliases_of_aliases_do_not_fill_the_memory() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..10 {
