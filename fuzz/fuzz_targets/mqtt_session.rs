@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use client::Client;
-use engine::bytes::{Conn, ConnMeta};
+use engine::bytes::{Acceptor, Conn, ConnMeta};
 use engine::spi::WorkerCx;
 use exit::{Exit, RECEIVE_MAXIMUM, State};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -51,7 +51,7 @@ async fn serve(source: &mut Unstructured<'_>) -> Result<()> {
     let server = mqtt::detached(&WorkerCx::detached(), Rc::new(Exit(Rc::clone(&state))));
     let (io, theirs) = tokio::io::duplex(STREAM);
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
-    let meta = ConnMeta { peer: address, local: address };
+    let meta = ConnMeta { peer: address, local: address, acceptor: Acceptor::default() };
     let serving = tokio::task::spawn_local(server.serve(Conn { io: Box::new(theirs), meta }));
     let mut client = Client::new(version, io);
     connect(&mut client, flags);

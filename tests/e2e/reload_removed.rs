@@ -11,6 +11,7 @@ on_one_and_three_workers!(
     tcp_port_added_and_removed,
     tcp_port_removed_while_connections_wait,
     bindings_removed,
+    tcp_binding_alone_removed,
     mqtt_kafka_binding_removed,
 );
 
@@ -139,6 +140,34 @@ fn bindings_removed(workers: usize) {
     assert!(TcpStream::connect(("127.0.0.1", second)).is_err(), "it is closed");
     assert_served(&mut removed, &mut here);
     assert_ended(&engine, &mut removed);
+    bystanders.finish(&["r/here"]);
+}
+
+/// A listener alone: the mqtt server has other clients, which stay.
+fn tcp_binding_alone_removed(workers: usize) {
+    engine_only!();
+    let second = free_port();
+    let one = Setup { arguments: vec!["--drain", DRAIN], ..Setup::new(workers) };
+    let two = one.clone().with_second_listener(second);
+    let engine = two.start();
+    let mut bystanders = Bystanders::start(&engine, &["r/here"]);
+    let mut here = Client::connect(engine.port, V5, "here");
+    let mut removed = clients(second);
+    // So many that each worker accepts some that another serves.
+    let mut more: Vec<Client> = (0..8)
+        .map(|number| Client::connect(second, V5, &format!("removed-too-{number}")))
+        .collect();
+    let event = bystanders.reload_without(&engine, &one.yaml(), &[second]);
+    assert_eq!((fate(&event, "tcp2"), fate(&event, "mqtt")), ("Retire", "Keep"), "{event}");
+    assert!(TcpStream::connect(("127.0.0.1", second)).is_err(), "it is closed");
+    assert_served(&mut removed, &mut here);
+    assert_ended(&engine, &mut removed);
+    assert_ended(&engine, &mut more);
+    // What is listened on later is another one, whose clients stay.
+    let event = bystanders.reload(&engine, &two);
+    assert_eq!(fate(&event, "tcp2"), "Start", "{event}");
+    Client::connect(second, V5, "newcomer").ping();
+    here.ping();
     bystanders.finish(&["r/here"]);
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use engine::bytes::{Conn, ConnMeta};
+use engine::bytes::{Acceptor, Conn, ConnMeta};
 use engine::spi::WorkerCx;
 use mqtt::wire::{Connect, Packet, PublishExtras, decode, encode_connect, encode_publish, header};
 use mqtt_plane::{
@@ -184,7 +184,7 @@ fn steady_path(version: Version) {
         let server = mqtt::detached(&WorkerCx::detached(), Rc::new(Exit(Rc::clone(&shared))));
         let (mut client, io) = tokio::io::duplex(64 * 1024);
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let meta = ConnMeta { peer: address, local: address };
+        let meta = ConnMeta { peer: address, local: address, acceptor: Acceptor::default() };
         let serving = tokio::task::spawn_local(server.serve(Conn { io: Box::new(io), meta }));
         connect(&mut client, version, "steady").await;
 
@@ -243,7 +243,7 @@ fn an_idle_connection_keeps_little() {
         let shared = Rc::new(Shared::default());
         let server = mqtt::detached(&WorkerCx::detached(), Rc::new(Exit(Rc::clone(&shared))));
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let meta = ConnMeta { peer: address, local: address };
+        let meta = ConnMeta { peer: address, local: address, acceptor: Acceptor::default() };
         // Each end has written before, so that its buffer is not counted.
         let mut streams = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {

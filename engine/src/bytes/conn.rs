@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -37,7 +38,14 @@ pub struct ConnMeta {
     pub peer: SocketAddr,
     /// The address that it connected to.
     pub local: SocketAddr,
+    /// What accepted it.
+    pub acceptor: Acceptor,
 }
+
+/// An instance of a binding that accepts connections, on its worker; given by
+/// [`crate::spi::WorkerCx::next_acceptor`]. Numbers come again after 65,536 instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acceptor(pub(crate) u16);
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,4 +61,10 @@ pub trait Accept {
     /// Serves a connection until it ends. Called on the worker that accepted it; the future is the
     /// connection's one task.
     fn serve(self: Rc<Self>, conn: Conn) -> Pin<Box<dyn Future<Output = Ended>>>;
+
+    /// The binding that these connections came by is gone: they are cut off a moment after
+    /// `deadline`. What serves them tells the peers then, where its protocol has words for it.
+    fn end_at(self: Rc<Self>, acceptor: Acceptor, deadline: Instant) {
+        let _ = (acceptor, deadline);
+    }
 }

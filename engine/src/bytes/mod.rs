@@ -4,6 +4,6 @@ mod conn;
 mod endpoint;
 mod pool;
 
-pub use conn::{Accept, Bytes, Conn, ConnMeta, Ended, Io};
+pub use conn::{Accept, Acceptor, Bytes, Conn, ConnMeta, Ended, Io};
 pub use endpoint::{Endpoint, EndpointPlane};
 pub use pool::{Buffer, BufferPool, READ_SIZE};

@@ -12,7 +12,7 @@ use std::time::Instant;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
-use crate::bytes::BufferPool;
+use crate::bytes::{Acceptor, BufferPool};
 use crate::config::NodeName;
 use crate::runtime::{Clock, Loads, Mailbox, Post};
 use crate::shared::Signal;
@@ -33,6 +33,7 @@ struct Inner {
     reloaded_at: Cell<Instant>,
     signals: RefCell<Slab<Registered>>,
     is_poisoned: Cell<bool>,
+    next_acceptor: Cell<u16>,
 }
 
 /// A signal, and who is called when it is raised.
@@ -57,6 +58,7 @@ impl WorkerCx {
             generation: Cell::new(0),
             signals: RefCell::default(),
             is_poisoned: Cell::new(false),
+            next_acceptor: Cell::new(0),
         }))
     }
 
@@ -116,6 +118,14 @@ impl WorkerCx {
     #[must_use]
     pub fn pool(&self) -> &BufferPool {
         &self.0.pool
+    }
+
+    /// A name for an instance that accepts connections, which no other of this worker has.
+    #[must_use]
+    pub fn next_acceptor(&self) -> Acceptor {
+        let next = self.0.next_acceptor.get();
+        self.0.next_acceptor.set(next.wrapping_add(1));
+        Acceptor(next)
     }
 
     /// How many connections each worker has.

@@ -84,6 +84,21 @@ impl Setup {
         self
     }
 
+    /// Adds a tcp server `tcp2` on `port` that exits to the mqtt server that there is.
+    pub(crate) fn with_second_listener(mut self, port: u16) -> Self {
+        self.more += &format!(
+            "  tcp2:
+    type: tcp
+    kind: server
+    options:
+      host: 127.0.0.1
+      port: {port}
+    exit: mqtt
+"
+        );
+        self
+    }
+
     /// Adds a tcp server on `port` and an mqtt server that exits to `mapping`; names that end in 2.
     pub(crate) fn with_second_server(mut self, port: u16, mapping: &str) -> Self {
         self.more += &format!(

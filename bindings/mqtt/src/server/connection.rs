@@ -214,7 +214,7 @@ impl Connection {
             Order::Shutdown => SHUTTING_DOWN,
             Order::Remove => (
                 ReasonCode::ADMINISTRATIVE_ACTION,
-                "this server was removed from the configuration",
+                "what this client is connected to was removed from the configuration",
             ),
             Order::KeepAlive => (ReasonCode::KEEP_ALIVE_TIMEOUT, "client was silent for too long"),
             Order::TakenOver => {

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use engine::bytes::{Accept, Conn, Ended};
+use engine::bytes::{Accept, Acceptor, Conn, Ended};
 use engine::config::NodeName;
 use engine::spi::{
     Definition, Link, Links, Node, Prepared, Retire, WorkerCx, definition_as, prepared_as,
@@ -19,7 +19,7 @@ use mqtt_plane::{Event, Limits, Mqtt, MqttExit};
 
 use super::connect::connect;
 use super::counters::Counters;
-use super::registry::{Registration, Registry};
+use super::registry::{Order, Registration, Registry};
 use super::system::{System, SystemExit};
 use super::{Lasting, MqttServer, Shared};
 use crate::state::{Decision, Policy, Request, Routes, UNLIMITED, is_system, stricter};
@@ -163,7 +163,7 @@ impl Accept for Server {
             self.refuse_unheard(conn.meta.peer);
             return Box::pin(ready(Ended::Closed));
         };
-        let registration = Registration::new(&self);
+        let registration = Registration::new(&self, conn.meta.acceptor);
         // Boxed, and before the connection's own future: what the handshake holds is gone when the
         // session begins.
         let connecting = Box::pin(connect(self, registration, conn, handshake));
@@ -173,6 +173,10 @@ impl Accept for Server {
                 Err(ended) => ended,
             }
         })
+    }
+
+    fn end_at(self: Rc<Self>, acceptor: Acceptor, deadline: Instant) {
+        self.order_at(deadline, Order::Remove, move |handle| handle.acceptor == acceptor);
     }
 }
 

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
+use engine::bytes::Acceptor;
+
 use super::node::Server;
 use super::takeover::Owner;
 
@@ -16,7 +18,7 @@ pub(super) enum Order {
     Drain,
     /// End now: the process ends.
     Shutdown,
-    /// End now: the binding is gone.
+    /// End now: the binding is gone, or the one that the client came by.
     Remove,
     /// End now: the client was silent for too long.
     KeepAlive,
@@ -28,6 +30,8 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) token: u64,
+    /// What the connection came by.
+    pub(super) acceptor: Acceptor,
     order: Cell<Option<Order>>,
     waker: RefCell<Option<Waker>>,
     /// The connection that this one took its client id from, until its session has ended.
@@ -127,12 +131,13 @@ impl std::ops::Deref for Registration {
 
 impl Registration {
     /// Registers a connection.
-    pub(super) fn new(server: &Rc<Server>) -> Self {
+    pub(super) fn new(server: &Rc<Server>, acceptor: Acceptor) -> Self {
         let registry = &server.registry;
         let token = registry.next_token.get();
         registry.next_token.set(token.wrapping_add(1));
         let handle = Rc::new(Handle {
             token,
+            acceptor,
             order: Cell::new(None),
             waker: RefCell::default(),
             waits_for: Cell::default(),

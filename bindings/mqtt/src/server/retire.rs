@@ -1,12 +1,12 @@
 //! The clock of a server's connections, and their end when the server retires.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::spi::Retire;
 
 use super::node::Server;
-use super::registry::Order;
+use super::registry::{Handle, Order};
 
 /// The resolution of keep alive.
 const TICK: Duration = Duration::from_millis(250);
@@ -65,10 +65,24 @@ impl Server {
         }
         let Some(deadline) = retire.deadline else { return };
         let last = if retire.is_shutdown { Order::Shutdown } else { Order::Remove };
+        self.order_at(deadline, last, |_| true);
+    }
+
+    /// Tells those connections that are meant, when the deadline comes.
+    pub(super) fn order_at(
+        self: &Rc<Self>,
+        deadline: Instant,
+        order: Order,
+        is_meant: impl Fn(&Handle) -> bool + 'static,
+    ) {
         let server = Rc::clone(self);
         self.cx.spawn(async move {
             tokio::time::sleep_until(deadline.into()).await;
-            server.registry.for_each(|handle| handle.order(last));
+            server.registry.for_each(|handle| {
+                if is_meant(handle) {
+                    handle.order(order);
+                }
+            });
         });
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use engine::bytes::{Bytes, Conn, ConnMeta};
+use engine::bytes::{Accept, Acceptor, Bytes, Conn, ConnMeta};
 use engine::config::NodeName;
 use engine::runtime::{Listeners, Placed};
 use engine::spi::{
@@ -33,7 +33,10 @@ pub(super) struct TcpServerNode {
     this: Weak<Self>,
     name: NodeName,
     cx: WorkerCx,
+    acceptor: Acceptor,
     routes: RefCell<Rc<[Route]>>,
+    /// What connections were passed to, also by earlier routes.
+    served_by: RefCell<Vec<Weak<dyn Accept>>>,
     accepting: RefCell<Vec<Accepting>>,
     connections: Rc<Connections>,
     accepted: Counter,
@@ -69,7 +72,9 @@ impl TcpServerNode {
             this: Weak::clone(this),
             name: name.clone(),
             cx: cx.clone(),
+            acceptor: cx.next_acceptor(),
             routes: RefCell::new(Rc::new([])),
+            served_by: RefCell::default(),
             accepting: RefCell::default(),
             connections: Connections::new(cx, unrouted.clone()),
             accepted: cx.counter(name, "connections_accepted"),
@@ -176,7 +181,7 @@ impl TcpServerNode {
             self.accept_failures.increment();
             return;
         };
-        let meta = ConnMeta { peer, local };
+        let meta = ConnMeta { peer, local, acceptor: self.acceptor };
         let here = self.cx.index();
         let placed = self.cx.loads().place(here);
         let there = placed.worker();
@@ -207,6 +212,8 @@ impl TcpServerNode {
 
     /// Passes a connection to the exit of its route.
     fn serve(&self, stream: tokio::net::TcpStream, meta: ConnMeta, placed: Placed) {
+        // Another worker may have accepted it: there the instance has another name.
+        let meta = ConnMeta { acceptor: self.acceptor, ..meta };
         let routes = Rc::clone(&self.routes.borrow());
         let conditions = routes.iter().map(|route| route.conditions.as_slice());
         let found = route(conditions, meta.local, |_, _| {});
@@ -215,7 +222,17 @@ impl TcpServerNode {
             return;
         };
         let exit = routes[found].exit.get();
+        self.remember(&exit);
         self.connections.spawn(placed, exit.serve(Conn { io: Box::new(stream), meta }));
+    }
+
+    fn remember(&self, exit: &Rc<dyn Accept>) {
+        let mut all = self.served_by.borrow_mut();
+        let exit = Rc::downgrade(exit);
+        if !all.iter().any(|known| known.ptr_eq(&exit)) {
+            all.retain(|known| known.strong_count() > 0);
+            all.push(exit);
+        }
     }
 }
 
@@ -258,8 +275,14 @@ impl Node for TcpServerNode {
         for gone in self.accepting.borrow_mut().drain(..) {
             self.stop(gone);
         }
-        if let Some(deadline) = retire.deadline {
-            self.connections.cut_off_at(deadline);
+        let Some(deadline) = retire.deadline else { return };
+        self.connections.cut_off_at(deadline);
+        if retire.is_shutdown {
+            // They are told of that themselves.
+            return;
+        }
+        for exit in self.served_by.borrow().iter().filter_map(Weak::upgrade) {
+            exit.end_at(self.acceptor, deadline);
         }
     }
 

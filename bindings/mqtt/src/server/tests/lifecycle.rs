@@ -213,7 +213,11 @@ fn an_idle_connection_owns_no_buffer_and_little_else() {
         let bench = Bench::new();
         let (io, _client) = tokio::io::duplex(64);
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        let meta = engine::bytes::ConnMeta { peer: address, local: address };
+        let meta = engine::bytes::ConnMeta {
+            peer: address,
+            local: address,
+            acceptor: engine::bytes::Acceptor::default(),
+        };
         let conn = engine::bytes::Conn { io: Box::new(io), meta };
         let server = std::rc::Rc::clone(&bench.server);
         let serving = engine::bytes::Accept::serve(server, conn);

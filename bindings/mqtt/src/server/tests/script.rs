@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use engine::bytes::{Accept, Conn, ConnMeta, Io};
+use engine::bytes::{Accept, Acceptor, Conn, ConnMeta, Io};
 use engine::config::NodeName;
 use engine::spi::{Link, WorkerCx};
 use engine::telemetry::Counter;
@@ -393,7 +393,7 @@ impl Bench {
     /// Serves a stream.
     pub(super) fn serve(&self, io: Box<dyn Io>) {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let meta = ConnMeta { peer: address, local: address };
+        let meta = ConnMeta { peer: address, local: address, acceptor: Acceptor::default() };
         let server = Rc::clone(&self.server);
         let serving = server.serve(Conn { io, meta });
         tokio::task::spawn_local(async move {
