@@ -7,10 +7,14 @@ use mqtt_plane::{Qos, ReasonCode, RetainHandling, filter_matches, is_share};
 
 use super::deliver::catch_up::Behind;
 use super::deliver::reader::Reader;
+use super::hub::Hub;
 use super::member::{Held, Member, State, Target};
 use super::retained::replay::Replay;
 use super::subscribe::{Group, Wanted};
 use crate::state::{Interest, Options};
+
+/// Refused subscriptions that a worker tells in a second.
+const TOLD: u32 = 10;
 
 /// The logs that a subscription is served from, and where each starts.
 type Starts = Vec<(Rc<Reader>, Ends)>;
@@ -31,14 +35,16 @@ impl Member {
                 return reason;
             }
             self.hub.counters.subscriptions_refused.increment();
-            tracing::info!(
-                event = "mqtt_kafka.subscription.refused",
-                binding = %self.hub.name,
-                client = %self.client_id,
-                filter = %wanted.filter,
-                reason = %reason,
-                "a subscription was refused"
-            );
+            if self.hub.tells_refusal() {
+                tracing::info!(
+                    event = "mqtt_kafka.subscription.refused",
+                    binding = %self.hub.name,
+                    client = %self.client_id,
+                    filter = %wanted.filter,
+                    reason = %reason,
+                    "a subscription was refused; more than a few in a second are only counted"
+                );
+            }
             reason
         })
     }
@@ -82,6 +88,7 @@ impl Member {
     ) -> Result<ReasonCode, ReasonCode> {
         let mut state = self.state.borrow_mut();
         let old = state.held.remove(&wanted.filter);
+        let was_reliable = old.as_ref().is_some_and(|old| old.is_reliable());
         if old.is_none() && state.count() >= self.most_subscriptions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
@@ -136,6 +143,8 @@ impl Member {
                 }
             };
         }
+        state.has_lost_reliable |= was_reliable && !held.is_reliable();
+        state.is_reliable |= held.is_reliable();
         state.held.insert(filter, Box::new(held));
         // A replay for the same filter that is not over yet begins anew.
         if sends_retained && !is_new {
@@ -159,6 +168,7 @@ impl Member {
         };
         held.remove(filter, self.key);
         self.count_subscription(-1);
+        state.has_lost_reliable |= held.is_reliable();
         if let Some(lasting) = &mut state.lasting {
             held.all_targets().for_each(|target| lasting.leave(&target.reader));
         }
@@ -173,7 +183,23 @@ impl Member {
     }
 }
 
+impl Hub {
+    /// Whether another refused subscription is told in the log: a client may ask for any number.
+    pub(super) fn tells_refusal(&self) -> bool {
+        let second = self.cx.clock().unix_millis() / 1000;
+        let (since, count) = self.told.get();
+        let count = if since == second { count } else { 0 };
+        self.told.set((second, count.saturating_add(1)));
+        count < TOLD
+    }
+}
+
 impl Held {
+    /// Whether nothing may be missed of what it matches.
+    fn is_reliable(&self) -> bool {
+        self.options.qos > Qos::AtMostOnce
+    }
+
     /// Serves the subscription from `reader` too, from `starts` on. Returns the text of the filter
     /// as all share it who subscribe to it there.
     pub(super) fn join(

@@ -27,6 +27,9 @@ use crate::state::Mapping;
 /// Partitions of a log that positions of deliveries tell apart.
 pub(crate) const PARTITIONS: u32 = 4096;
 
+/// Subscriptions that come or go in one turn, about: other sessions of the worker wait meanwhile.
+pub(super) const AT_ONCE: usize = if cfg!(test) { 16 } else { 128 };
+
 /// What a worker has once.
 pub(crate) struct Hub {
     pub(super) name: NodeName,
@@ -44,11 +47,15 @@ pub(crate) struct Hub {
     /// How often subscriptions were moved to a new mapping.
     pub(super) retargets: Cell<u64>,
     pub(super) refusal: Cell<Option<ReasonCode>>,
+    /// How many refused subscriptions were told in the second that it is.
+    pub(super) told: Cell<(i64, u32)>,
     mapping: RefCell<Arc<Mapping>>,
     upstreams: RefCell<Rc<[Rc<Upstream>]>>,
     readers: RefCell<Vec<Weak<Reader>>>,
     next_log: Cell<u32>,
     members: RefCell<Slab<Rc<Member>>>,
+    /// How many of them have ended and are still to be taken out of their logs.
+    leaving: Cell<usize>,
     dirty: RefCell<Vec<Rc<Member>>>,
     pub(super) unpublished: Unpublished,
     /// The timer of what is due of sessions that are kept, while there is any.
@@ -79,10 +86,12 @@ impl Hub {
             moves: Cell::default(),
             retargets: Cell::default(),
             refusal: Cell::default(),
+            told: Cell::default(),
             upstreams: RefCell::new(Rc::new([])),
             readers: RefCell::default(),
             next_log: Cell::default(),
             members: RefCell::default(),
+            leaving: Cell::default(),
             dirty: RefCell::default(),
             unpublished: Unpublished::default(),
             alarm: RefCell::default(),
@@ -219,17 +228,37 @@ impl Hub {
     }
 
     pub(super) fn leave_group(&self, member: &Member) {
-        member.leave();
+        let mut left = member.leave();
+        member.drop_some(&mut left, usize::MAX);
         if self.members.borrow_mut().try_remove(member.key).is_some() {
             self.counters.shared_groups.decrement();
         }
     }
 
-    pub(super) fn leave(&self, member: &Member) {
-        member.leave();
-        if self.members.borrow_mut().try_remove(member.key).is_some() {
-            self.counters.sessions.decrement();
+    /// A session ends. Where it has many subscriptions, they are taken out of their logs a few at a
+    /// time, so that nobody waits for that; its key is free when that is done.
+    pub(super) fn leave(self: &Rc<Self>, member: &Rc<Member>) {
+        if !self.members.borrow().contains(member.key) {
+            return;
         }
+        self.counters.sessions.decrement();
+        let mut left = member.leave();
+        member.drop_some(&mut left, AT_ONCE);
+        if left.is_empty() {
+            self.members.borrow_mut().remove(member.key);
+            return;
+        }
+        member.close();
+        self.leaving.set(self.leaving.get() + 1);
+        let (hub, member) = (Rc::clone(self), Rc::clone(member));
+        self.cx.spawn(async move {
+            while !left.is_empty() {
+                tokio::task::yield_now().await;
+                member.drop_some(&mut left, AT_ONCE);
+            }
+            hub.members.borrow_mut().remove(member.key);
+            hub.leaving.set(hub.leaving.get() - 1);
+        });
     }
 
     pub(super) fn with_member<T>(
@@ -246,7 +275,7 @@ impl Hub {
 
     /// How many sessions clients have.
     pub(super) fn len(&self) -> usize {
-        self.members.borrow().len() - self.desk.groups()
+        self.members.borrow().len() - self.desk.groups() - self.leaving.get()
     }
 
     /// Notes that a session has something new; [`Hub::wake_dirty`] wakes it.

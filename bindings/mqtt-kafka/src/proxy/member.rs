@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) held: FilterMap<Box<Held>>,
     /// Whether a subscription was granted QoS 1: then nothing may be skipped.
     pub(super) is_reliable: bool,
+    /// Whether such a subscription has gone, so that it may hold no more.
+    pub(super) has_lost_reliable: bool,
     /// Answers to requests; seldom any, so that it keeps no memory.
     pub(super) answers: Vec<Event>,
     /// Publishes that Kafka has answered.
@@ -148,16 +150,29 @@ impl Member {
         }
     }
 
-    /// Gives up all that the session has on this worker.
-    pub(super) fn leave(&self) {
+    /// Gives up all that the session has on this worker but its subscriptions, which are returned.
+    pub(super) fn leave(&self) -> FilterMap<Box<Held>> {
         self.requests.borrow_mut().abandon();
         let mut state = std::mem::take(&mut *self.state.borrow_mut());
         state.ring.release(&self.hub.spares);
         state.leave_seats(&self.hub);
-        for (filter, held) in state.held.iter() {
-            held.remove(filter, self.key);
+        std::mem::take(&mut state.held)
+    }
+
+    /// Takes so many of the subscriptions that are left out of their logs.
+    pub(super) fn drop_some(&self, left: &mut FilterMap<Box<Held>>, most: usize) {
+        for _ in 0..most {
+            let Some((filter, held)) = left.pop() else { return };
+            held.remove(&filter, self.key);
             self.count_subscription(-1);
         }
+    }
+
+    /// The session has ended, and its subscriptions are still to be taken out of their logs: it
+    /// takes no more messages for them.
+    pub(super) fn close(&self) {
+        let closed = Closed { reason: ReasonCode::SUCCESS, detail: "the session has ended" };
+        self.state.borrow_mut().closed = Some(closed);
     }
 
     /// Counts a subscription; that of a group is its seats'.
@@ -267,9 +282,21 @@ impl State {
         hub.counters.deliveries_queued.increment();
     }
 
+    /// How many deliveries and replays are looked at when a subscription goes.
+    pub(super) fn looks(&self) -> usize {
+        self.ring.len() + self.replays.len()
+    }
+
     /// How many answers the client has not fetched.
     pub(super) fn unread(&self) -> usize {
         self.answers.len() + self.published.len()
+    }
+
+    /// Recomputes what depends on all subscriptions together, if one that mattered has gone.
+    pub(super) fn settle_reliability(&mut self) {
+        if std::mem::take(&mut self.has_lost_reliable) {
+            self.held_changed();
+        }
     }
 
     /// Recomputes what depends on all subscriptions together.

@@ -8,7 +8,11 @@
 //! published after SUBACK is delivered, and a retained one that was published before is not
 //! missed between the two topics. While Kafka does not answer, requests wait: it is asked again
 //! until it does.
+//!
+//! Other sessions of the worker wait while a group begins and while its filters are put in force:
+//! a group has a bound, and so has what is put in force in one turn.
 
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +21,7 @@ use kafka_plane::{Ends, Fault, TopicLog, TopicTable};
 use mqtt_plane::{Event, Qos, ReasonCode, RetainHandling, Subscription, Ticket, is_share};
 
 use super::deliver::reader::Reader;
+use super::hub::AT_ONCE;
 use super::member::Member;
 use super::upstream::Upstream;
 
@@ -25,6 +30,12 @@ const QUEUE: usize = 1 << 20;
 
 /// What a filter costs beside its text, bytes.
 const FILTER: usize = 64;
+
+/// Filters that a group has about at most: as many as one packet may have by default.
+const GROUP: usize = 1000;
+
+/// How many deliveries, or replays, that are looked at when a filter goes cost as much as a filter.
+const LOOKS: usize = 32;
 
 /// How long until Kafka is asked again where it did not answer.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -105,7 +116,10 @@ type Retained = Rc<dyn TopicTable>;
 /// Requests that are being decided together.
 #[derive(Default)]
 pub(super) struct Group {
-    pub(super) requests: Vec<Request>,
+    /// Those that are not answered.
+    requests: VecDeque<Request>,
+    /// What the filters of the first of them came to that are decided.
+    reasons: Vec<ReasonCode>,
     /// The logs concerned, and where each ends.
     pub(super) starts: Vec<(Rc<Reader>, Answered<Ends>)>,
     /// The shared subscriptions concerned, and whether the group of each has answered.
@@ -162,25 +176,30 @@ impl Member {
             return;
         }
         let mut queued = std::mem::take(&mut requests.queued);
-        // Who leaves a group and joins it again asks for another seat.
-        if let Some(at) = queued.iter().position(Request::leaves_group) {
+        let mut filters = 0;
+        let last = queued.iter().position(|request| {
+            filters += request.len();
+            // Who leaves a group and joins it again asks for another seat.
+            filters >= GROUP || request.leaves_group()
+        });
+        if let Some(at) = last {
             requests.queued = queued.split_off(at + 1);
         }
         requests.queued_bytes = requests.queued.iter().map(Request::weight).sum();
         drop(requests);
-        self.begin(queued);
+        self.begin(queued.into(), Vec::new());
     }
 
     /// Decides the present group anew: the mapping or an exit has changed.
     pub(super) fn begin_again(&self) {
         let group = self.requests.borrow_mut().group.take();
         if let Some(group) = group {
-            self.begin(group.requests);
+            self.begin(group.requests, group.reasons);
         }
     }
 
-    fn begin(&self, list: Vec<Request>) {
-        let mut group = Group::default();
+    fn begin(&self, list: VecDeque<Request>, reasons: Vec<ReasonCode>) {
+        let mut group = Group { reasons, ..Group::default() };
         for wanted in list.iter().filter_map(Request::wanted).flatten() {
             if is_share(&wanted.filter) {
                 let is_known = group.joins.iter().any(|(known, _)| *known == wanted.filter);
@@ -211,7 +230,7 @@ impl Member {
             self.ask_ends(number, index, log);
         }
         if is_decided {
-            self.finish();
+            self.finish(number);
         }
     }
 
@@ -292,7 +311,7 @@ impl Member {
         let is_current = group.tables.iter().all(|(_, _, outcome)| outcome.is_some());
         drop(requests);
         if is_current {
-            self.finish();
+            self.finish(number);
         } else if !was_fixed {
             self.sync_tables(number);
         }
@@ -324,27 +343,60 @@ impl Member {
     }
 
     /// Everything is known: answers the group's requests in order, and goes on with what waits.
-    fn finish(&self) {
-        let Some(group) = self.requests.borrow_mut().group.take() else { return };
-        for request in &group.requests {
+    fn finish(&self, number: u64) {
+        let mut requests = self.requests.borrow_mut();
+        if requests.number != number {
+            return;
+        }
+        let Some(mut group) = requests.group.take() else { return };
+        drop(requests);
+        self.decide_some(&mut group);
+        self.state.borrow_mut().settle_reliability();
+        self.wake();
+        if group.requests.is_empty() {
+            for (reader, _) in &group.starts {
+                self.hub.advance(reader);
+            }
+            return self.go_on();
+        }
+        self.requests.borrow_mut().group = Some(group);
+        let this = Weak::clone(&self.this);
+        self.hub.cx.spawn(async move {
+            tokio::task::yield_now().await;
+            if let Some(this) = this.upgrade() {
+                this.finish(number);
+            }
+        });
+    }
+
+    /// Decides about as many filters of a group as come or go in one turn.
+    fn decide_some(&self, group: &mut Group) {
+        let mut done = 0;
+        let mut reasons = std::mem::take(&mut group.reasons);
+        while let Some(request) = group.requests.pop_front() {
+            while reasons.len() < request.len() && done < AT_ONCE {
+                let at = reasons.len();
+                done += 1;
+                reasons.push(match &request {
+                    Request::Subscribe { wanted, .. } => self.hold(&wanted[at], group),
+                    Request::Unsubscribe { filters, .. } => {
+                        done += self.state.borrow().looks() / LOOKS;
+                        self.give_up(&filters[at])
+                    }
+                });
+            }
+            if reasons.len() < request.len() {
+                group.requests.push_front(request);
+                group.reasons = reasons;
+                return;
+            }
+            let reasons = std::mem::take(&mut reasons).into();
             let answer = match request {
-                Request::Subscribe { ticket, wanted } => Event::Subscribed {
-                    ticket: *ticket,
-                    reasons: wanted.iter().map(|wanted| self.hold(wanted, &group)).collect(),
-                },
-                Request::Unsubscribe { ticket, filters } => Event::Unsubscribed {
-                    ticket: *ticket,
-                    reasons: filters.iter().map(|filter| self.give_up(filter)).collect(),
-                },
+                Request::Subscribe { ticket, .. } => Event::Subscribed { ticket, reasons },
+                Request::Unsubscribe { ticket, .. } => Event::Unsubscribed { ticket, reasons },
             };
             self.state.borrow_mut().answers.push(answer);
         }
-        self.state.borrow_mut().held_changed();
-        self.wake();
-        for (reader, _) in &group.starts {
-            self.hub.advance(reader);
-        }
-        self.go_on();
     }
 }
 
@@ -353,6 +405,14 @@ impl Request {
         match self {
             Self::Subscribe { wanted, .. } => Some(wanted),
             Self::Unsubscribe { .. } => None,
+        }
+    }
+
+    /// How many filters it has.
+    fn len(&self) -> usize {
+        match self {
+            Self::Subscribe { wanted, .. } => wanted.len(),
+            Self::Unsubscribe { filters, .. } => filters.len(),
         }
     }
 

@@ -101,6 +101,14 @@ impl<V> FilterMap<V> {
         }
     }
 
+    /// Takes out one of the filters, whichever is cheapest, and what there is for it.
+    pub fn pop(&mut self) -> Option<(Rc<str>, V)> {
+        match &mut self.0 {
+            Places::List(list) => list.pop(),
+            Places::Tree(tree) => tree.pop_last(),
+        }
+    }
+
     /// The filters and what there is for each, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Rc<str>, &V)> {
         let (list, tree) = match &self.0 {
@@ -155,6 +163,10 @@ mod tests {
             for (at, (filter, step)) in steps.into_iter().enumerate() {
                 let filter = filter.to_string();
                 match step {
+                    0 if at % 2 == 0 => {
+                        let popped = map.pop().map(|(filter, at)| (filter.to_string(), at));
+                        prop_assert_eq!(popped, model.pop_last());
+                    }
                     0 => prop_assert_eq!(map.remove(&filter), model.remove(&filter)),
                     1 => {
                         prop_assert_eq!(map.get(&filter), model.get(&filter));

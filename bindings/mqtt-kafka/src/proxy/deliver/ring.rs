@@ -42,6 +42,11 @@ impl Ring {
         self.items.is_empty()
     }
 
+    /// How many deliveries there are.
+    pub(in crate::proxy) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// Whether it takes another delivery.
     pub(in crate::proxy) fn has_room(&self) -> bool {
         self.items.len() < MESSAGES && self.bytes < BYTES

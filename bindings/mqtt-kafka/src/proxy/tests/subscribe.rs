@@ -3,6 +3,7 @@ use std::time::Duration;
 use kafka_plane::Fault;
 
 use super::*;
+use crate::proxy::hub::AT_ONCE;
 
 fn answers(events: &[Event]) -> Vec<(bool, u32, Vec<ReasonCode>)> {
     let answer = |event: &Event| match event {
@@ -169,7 +170,11 @@ fn requests_that_wait_are_decided_together_in_order_and_bounded() {
             asked += 1;
         }
         assert!(asked <= 8, "{asked}");
-        let given = answers(&client.events().unwrap());
+        let mut given = Vec::new();
+        for _ in 0..1_000 {
+            given.extend(answers(&client.events().unwrap()));
+            tokio::task::yield_now().await;
+        }
         assert!(given.iter().map(|answer| answer.1).eq(1..=1_000));
         assert!(given.iter().all(|answer| !answer.2[0].is_error()));
         let long = "x".repeat(60_000);
@@ -265,5 +270,127 @@ fn subscriptions_beyond_those_that_a_session_may_have_are_refused() {
         assert_eq!(client.events().unwrap().len(), 1);
         assert_eq!(client.subscribe(&both), [ReasonCode(0), ReasonCode(1)]);
         assert_eq!(client.subscribe(&[subscription("more", Qos::AtMostOnce)]), [quota]);
+    });
+}
+
+/// Filters that come and go in three turns.
+fn filters_of_three_turns() -> Vec<String> {
+    (0..3 * AT_ONCE).map(|number| format!("f/{number}")).collect()
+}
+
+/// A client that is subscribed to so many filters, in one packet.
+async fn subscribed_to_many(world: &World, filters: &[String]) -> Client {
+    let mut client = world.open("c");
+    let subscriptions: Vec<_> =
+        filters.iter().map(|filter| subscription(filter, Qos::AtLeastOnce)).collect();
+    client.session.subscribe(5, &subscriptions);
+    world.kafka.run();
+    for turn in 1..3 {
+        assert_eq!(held(world), turn * AT_ONCE);
+        assert_eq!(answers(&client.events().unwrap()), [], "not all are decided");
+        next_turn(world).await;
+    }
+    let granted = vec![ReasonCode(1); filters.len()];
+    assert_eq!(answers(&client.events().unwrap()), [(true, 5, granted)]);
+    client
+}
+
+/// Waits until more filters have come or gone, for some turns.
+async fn next_turn(world: &World) {
+    let before = held(world);
+    for _ in 0..10 {
+        if held(world) == before {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn held(world: &World) -> usize {
+    world.hub.counters.subscriptions.value().try_into().unwrap()
+}
+
+#[test]
+fn many_filters_come_a_few_at_a_time_and_go_so_with_their_session() {
+    on_worker(async {
+        let world = World::new();
+        let filters = filters_of_three_turns();
+        let client = subscribed_to_many(&world, &filters).await;
+        let mut other = world.subscriber("o", "f/#", Qos::AtMostOnce);
+        drop(client);
+        assert_eq!((held(&world), world.hub.len()), (2 * AT_ONCE + 1, 1));
+        // To nobody else.
+        let mut new = world.open("n");
+        for filter in &filters {
+            other.publish(&message(filter, filter, Qos::AtMostOnce)).unwrap();
+        }
+        world.kafka.run();
+        assert_eq!(other.payloads().len(), filters.len());
+        let queued = usize::try_from(world.hub.counters.deliveries_queued.value()).unwrap();
+        assert_eq!(queued, filters.len());
+        assert_eq!(new.payloads(), [""; 0]);
+        for rest in [AT_ONCE, 0] {
+            next_turn(&world).await;
+            assert_eq!(held(&world), rest + 1);
+        }
+        assert_eq!((world.hub.len(), world.hub.members().len()), (2, 2));
+    });
+}
+
+/// A reload decides a request anew that is decided in part: what it came to so far stays.
+#[test]
+fn a_reload_between_two_turns_of_an_unsubscribe_changes_no_answer() {
+    on_worker(async {
+        let world = World::new();
+        let filters = filters_of_three_turns();
+        let mut client = subscribed_to_many(&world, &filters).await;
+        let names: Vec<&str> = filters.iter().map(String::as_str).collect();
+        client.session.unsubscribe(6, &names);
+        assert_eq!(held(&world), 2 * AT_ONCE);
+        world.reload(mapping(&[("r/#", "routed")]), &world.kafka);
+        world.kafka.run();
+        assert_eq!(held(&world), AT_ONCE, "it is decided anew at once");
+        next_turn(&world).await;
+        let done = vec![ReasonCode::SUCCESS; filters.len()];
+        assert_eq!(answers(&client.events().unwrap()), [(false, 6, done)]);
+        // What comes meanwhile waits behind it.
+        assert_eq!(client.subscribe(&[subscription("f/1", Qos::AtMostOnce)]), [ReasonCode(0)]);
+    });
+}
+
+/// QoS 1 deliveries are not skipped as long as there is a subscription of QoS 1, and skipped after.
+#[test]
+fn a_session_is_reliable_while_one_of_its_subscriptions_is() {
+    on_worker(async {
+        let world = World::new();
+        let mut client = world.open("c");
+        let mut is_reliable_after = |filter: &str, qos: Option<Qos>| {
+            match qos {
+                Some(qos) => drop(client.subscribe(&[subscription(filter, qos)])),
+                None => {
+                    client.session.unsubscribe(2, &[filter]);
+                    client.events().unwrap();
+                }
+            }
+            let members = world.hub.members();
+            members[0].state.borrow().is_reliable
+        };
+        assert!(!is_reliable_after("a", Some(Qos::AtMostOnce)));
+        assert!(is_reliable_after("b", Some(Qos::AtLeastOnce)));
+        assert!(is_reliable_after("c", Some(Qos::AtLeastOnce)));
+        assert!(is_reliable_after("c", Some(Qos::AtMostOnce)));
+        assert!(!is_reliable_after("b", None));
+        assert!(is_reliable_after("a", Some(Qos::AtLeastOnce)));
+        assert!(!is_reliable_after("a", Some(Qos::AtMostOnce)));
+    });
+}
+
+#[test]
+fn refused_subscriptions_are_counted_and_only_some_are_told() {
+    on_worker(async {
+        let world = World::new();
+        let tells = |world: &World| (0..1000).filter(|_| world.hub.tells_refusal()).count();
+        let told = tells(&world);
+        // Within one second, or two where the clock passes from one to the next.
+        assert!((10..=20).contains(&told), "{told}");
     });
 }
