@@ -10,6 +10,7 @@ use mqtt_plane::{Cause, Closed, OpenDelivery, ReasonCode, Version};
 use super::connect::Opened;
 use super::gate::Admission;
 use super::handover::Rest;
+use super::inbound::next_turn;
 use super::node::{Server, Table};
 use super::rare::Rare;
 use super::registry::{Order, Registration};
@@ -64,6 +65,8 @@ pub(super) enum Blocked {
     Output,
     /// The client sends faster than it may.
     Rate,
+    /// Others have their turn first.
+    Turn,
 }
 
 /// A connection whose session is open.
@@ -191,6 +194,7 @@ impl Connection {
     /// One wake: take what came, fetch what there is, write once.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         self.registration.park(cx.waker());
+        self.server.spent.set(0);
         self.obey()?;
         if !self.server.is_current(&self.table) {
             self.table = self.server.table();
@@ -225,7 +229,7 @@ impl Connection {
     }
 
     /// What the turn has changed for the next.
-    fn settle(&mut self, cx: &Context<'_>) -> Result<(), End> {
+    fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         if self.is_draining
             && self.acks.is_answered()
             && self.requests.is_empty()
@@ -235,7 +239,7 @@ impl Connection {
             return Err(End::Server(By::Order(Order::Drain), Closed { reason, detail }));
         }
         let is_free = match self.blocked {
-            Some(Blocked::Handshake) => true,
+            Some(Blocked::Handshake | Blocked::Turn) => true,
             Some(Blocked::Unanswered) => !self.is_unanswered_full(),
             Some(Blocked::Subscribing) => !self.requests.is_subscribing(),
             Some(Blocked::Output) => !self.is_output_full(),
@@ -246,7 +250,7 @@ impl Connection {
         };
         // While draining nothing is taken.
         if is_free && !self.is_draining {
-            cx.waker().wake_by_ref();
+            next_turn(cx);
         }
         // A client that does not read is not excused: what it accepts is heard instead.
         let is_deaf = matches!(

@@ -1,6 +1,7 @@
 //! From the client: bytes to packets, packets to the sessions.
 
-use std::pin::Pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -15,6 +16,12 @@ use crate::wire::{Disconnect, Malformed, Packet, PacketType, decode, encode_ping
 /// Reads in one turn, at most: other connections of the worker wait meanwhile.
 const READS: usize = 4;
 
+/// Packets in one turn, at most. Filters of requests count as some, too.
+const PACKETS: usize = 1024;
+
+/// What a filter of a SUBSCRIBE or an UNSUBSCRIBE costs, in packets.
+pub(super) const FILTER: usize = 4;
+
 impl From<Refusal> for End {
     fn from(Refusal { reason, detail, .. }: Refusal) -> Self {
         Self::violation(reason, detail)
@@ -24,6 +31,15 @@ impl From<Refusal> for End {
 impl From<Malformed> for End {
     fn from(malformed: Malformed) -> Self {
         Self::violation(malformed.reason, malformed.detail)
+    }
+}
+
+/// Wakes the task when the worker has seen what else there is: a task that wakes itself comes
+/// before whatever the operating system has to tell.
+pub(super) fn next_turn(cx: &mut Context<'_>) {
+    let turn = pin!(tokio::task::yield_now());
+    if turn.poll(cx).is_ready() {
+        cx.waker().wake_by_ref();
     }
 }
 
@@ -68,13 +84,14 @@ impl Connection {
                 return Ok(());
             }
         }
-        cx.waker().wake_by_ref();
+        next_turn(cx);
         Ok(())
     }
 
     /// Takes complete packets from the start of `bytes`, until one has to wait; returns how many
     /// bytes they were.
     fn take_packets(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<usize, End> {
+        let server = Rc::clone(&self.server);
         let mut taken = 0;
         while let Some(header) = header(&bytes[taken..])? {
             let len = header.total_len();
@@ -82,6 +99,10 @@ impl Connection {
             let Some(packet) = bytes.get(taken..taken + len) else { break };
             if self.is_output_full() {
                 self.blocked = Some(Blocked::Output);
+                break;
+            }
+            if server.spent.get() >= PACKETS {
+                self.blocked = Some(Blocked::Turn);
                 break;
             }
             let is_publish = header.packet_type() == PacketType::Publish;
@@ -97,7 +118,8 @@ impl Connection {
             if let Some(pace) = self.pace() {
                 pace.take(is_publish, len);
             }
-            self.server.counters.packets_received.increment();
+            server.counters.packets_received.increment();
+            server.spend(1);
             taken += len;
         }
         if taken > 0 {

@@ -86,6 +86,8 @@ pub(super) struct Server {
     table: RefCell<Rc<Table>>,
     /// Ticks of service, for keep alive.
     tick: Cell<u32>,
+    /// What the packets that were taken in the present turn of a connection cost.
+    pub(super) spent: Cell<usize>,
     /// Emptied within each poll that uses it, so that no connection owns one.
     events: RefCell<Vec<Event>>,
 }
@@ -104,6 +106,7 @@ impl Server {
             table: RefCell::new(Rc::new(table.with_system(&system))),
             system,
             tick: Cell::new(0),
+            spent: Cell::new(0),
             events: RefCell::default(),
         }
     }
@@ -140,6 +143,11 @@ impl Server {
             %peer,
             detail = "as many connections without CONNECT as the server takes",
         );
+    }
+
+    /// Notes that the present turn of a connection cost so many packets more.
+    pub(super) fn spend(&self, packets: usize) {
+        self.spent.set(self.spent.get().saturating_add(packets));
     }
 
     /// Lends the scratch list of events, empty.

@@ -3,6 +3,7 @@
 use mqtt_plane::{ReasonCode, Subscription};
 
 use super::connection::{Blocked, Connection, End};
+use super::inbound::FILTER;
 use crate::state::RequestKind;
 use crate::wire::{Subscribe, Unsubscribe, User};
 
@@ -42,6 +43,7 @@ impl Connection {
                 }
             }
         }
+        self.server.spend(FILTER * reasons.len());
         self.requests.begin(RequestKind::Subscribe, packet.packet_id, reasons);
         for (slot, part) in parts.into_iter().enumerate().filter(|(_, part)| !part.is_empty()) {
             let (indices, subscriptions): (Vec<usize>, Vec<_>) = part.into_iter().unzip();
@@ -97,6 +99,7 @@ impl Connection {
                 }
             }
         }
+        self.server.spend(FILTER * reasons.len());
         self.requests.begin(RequestKind::Unsubscribe, packet.packet_id, reasons);
         if !filters.is_empty() {
             for slot in 0..self.sessions.len() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mqtt_plane::{Event, PayloadFormat, Qos, ReasonCode, Version};
+use tokio::io::AsyncWriteExt;
 
 use super::script::{Asked, Bench, Client, delivery, run, settle};
 use crate::state::{Bounds, OverRate, Policy};
@@ -440,5 +441,42 @@ fn a_reload_changes_the_limits_of_later_connections_only() {
             client.send(b"\x32\x09\x00\x04abcd\x00\x01\x00").await;
             client.expect(expected).await;
         }
+    });
+}
+
+/// What the exit is asked, in order, where one client sends `flood` and another, right behind it,
+/// one message.
+async fn beside(flood: Vec<u8>) -> Vec<Asked> {
+    let bench = Bench::new();
+    let mut one = bench.client(Version::V311, "one").await;
+    let mut other = bench.client(Version::V311, "other").await;
+    // All of it is there before anything of it is read.
+    one.io.write_all(&flood).await.unwrap();
+    other.send(b"\x30\x08\x00\x05other!").await;
+    for _ in 0..10 {
+        settle().await;
+    }
+    bench.exit().asked()
+}
+
+fn place_of_the_other(asked: &[Asked]) -> usize {
+    let is_other =
+        |asked: &Asked| matches!(asked, Asked::Publish { topic, .. } if topic == "other");
+    asked.iter().position(is_other).unwrap()
+}
+
+#[test]
+fn a_client_that_sends_much_at_once_lets_others_have_their_turn() {
+    run(async {
+        let asked = beside(b"\x30\x03\x00\x01t".repeat(5000)).await;
+        assert_eq!(asked.len(), 5001);
+        assert!(place_of_the_other(&asked) <= 1024, "{}", place_of_the_other(&asked));
+        let subscribe = |packet_id: u8| {
+            let filters = b"\x00\x01f\x00".repeat(240);
+            [&[0x82, 0xC2, 0x07, 0, packet_id][..], &filters].concat()
+        };
+        let asked = beside((1..=50).flat_map(subscribe).collect()).await;
+        assert_eq!(asked.len(), 51);
+        assert!(place_of_the_other(&asked) <= 2, "{}", place_of_the_other(&asked));
     });
 }
