@@ -32,6 +32,7 @@ mod harness;
 mod hostile;
 mod malformed;
 mod network;
+mod older;
 mod outage;
 mod permissions;
 mod producer;
