@@ -19,8 +19,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use engine::config::NodeName;
 use engine::spi::{Link, WorkerCx};
 use mqtt_plane::{
-    Appetite, Closed, Event, MqttExit, Publish, PublishProperties, Qos, ReasonCode, RetainHandling,
-    Session, SessionBegin, Subscription, Version, Will,
+    Appetite, Closed, Event, MqttExit, Opened, Publish, PublishProperties, Qos, ReasonCode,
+    RetainHandling, Session, SessionBegin, Subscription, Version, Will,
 };
 
 use super::{Hub, MqttKafka};
@@ -95,16 +95,29 @@ impl World {
     }
 
     fn open_with(&self, client_id: &str, will: Option<Will>) -> Client {
-        let client_id: Rc<str> = client_id.into();
+        self.client(self.begin(client_id, true, 0, will).session)
+    }
+
+    /// Begins a session, or goes on with one.
+    fn begin(
+        &self,
+        client_id: &str,
+        clean_start: bool,
+        session_expiry: u32,
+        will: Option<Will>,
+    ) -> Opened {
         let begin = SessionBegin {
-            client_id: &client_id,
+            client_id: &client_id.into(),
             version: Version::V5,
-            clean_start: true,
-            session_expiry: 0,
+            clean_start,
+            session_expiry,
             most_subscriptions: MOST_SUBSCRIPTIONS,
             will,
         };
-        let session = MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap().session;
+        MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap()
+    }
+
+    fn client(&self, session: Box<dyn Session>) -> Client {
         Client { session, wakes: Arc::default(), kafka: Rc::clone(&self.kafka) }
     }
 

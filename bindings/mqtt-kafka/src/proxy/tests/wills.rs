@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::spi::Retire;
 use kafka_plane::Fault;
-use mqtt_plane::{Cause, Keep, Opened, Unfinished};
+use mqtt_plane::{Cause, Keep, Unfinished};
 
 use super::*;
 use crate::proxy::kept::store::SESSIONS;
@@ -30,16 +30,7 @@ fn will(payload: &str, delay: u32) -> Will {
 impl World {
     /// A connection of the client `c`, and whether it went on with a session.
     fn victim(&self, clean_start: bool, will: Option<Will>) -> (Box<dyn Session>, bool) {
-        let client_id: Rc<str> = "c".into();
-        let begin = SessionBegin {
-            client_id: &client_id,
-            version: Version::V5,
-            clean_start,
-            session_expiry: 60,
-            most_subscriptions: MOST_SUBSCRIPTIONS,
-            will,
-        };
-        let Opened { session, resumed } = MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap();
+        let Opened { session, resumed } = self.begin("c", clean_start, 60, will);
         (session, resumed.is_some())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::proxy::kept::store::SESSIONS;
-use mqtt_plane::{Cause, Keep, OpenDelivery, Opened, Stage, Unfinished};
+use mqtt_plane::{Cause, Keep, OpenDelivery, Stage, Unfinished};
 
 /// A client whose session may outlive its connection, and what it has in flight.
 struct Lasting {
@@ -41,17 +41,8 @@ fn told(event: &Event) -> Option<String> {
 
 impl World {
     fn connect(&self, client_id: &str, clean_start: bool) -> (Lasting, bool) {
-        let client_id: Rc<str> = client_id.into();
-        let begin = SessionBegin {
-            client_id: &client_id,
-            version: Version::V5,
-            clean_start,
-            session_expiry: 60,
-            most_subscriptions: MOST_SUBSCRIPTIONS,
-            will: None,
-        };
-        let Opened { session, resumed } = MqttKafka(Rc::clone(&self.hub)).open(begin).unwrap();
-        let client = Client { session, wakes: Arc::default(), kafka: Rc::clone(&self.kafka) };
+        let Opened { session, resumed } = self.begin(client_id, clean_start, 60, None);
+        let client = self.client(session);
         let is_present = resumed.is_some();
         let Unfinished { deliveries, received } = resumed.unwrap_or_default();
         let next_id = deliveries.iter().map(|open| open.packet_id + 1).max().unwrap_or(1);

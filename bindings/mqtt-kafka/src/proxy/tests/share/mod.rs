@@ -4,7 +4,7 @@ mod leaving;
 mod spread;
 
 use super::*;
-use mqtt_plane::{Cause, Delivery, Keep, OpenDelivery, Opened, Stage, Unfinished};
+use mqtt_plane::{Cause, Delivery, Keep, OpenDelivery, Stage, Unfinished};
 
 /// Workers of one binding, and what tests do with all of them.
 struct Workers(Vec<World>);
@@ -41,19 +41,9 @@ impl Workers {
     }
 
     fn connect(&self, worker: usize, client_id: &str, clean_start: bool) -> Taker {
-        let client_id: Rc<str> = client_id.into();
-        let begin = SessionBegin {
-            client_id: &client_id,
-            version: Version::V5,
-            clean_start,
-            session_expiry: 60,
-            most_subscriptions: MOST_SUBSCRIPTIONS,
-            will: None,
-        };
-        let hub = &self.0[worker].hub;
-        let Opened { session, resumed } = MqttKafka(Rc::clone(hub)).open(begin).unwrap();
-        let kafka = Rc::clone(&self.0[worker].kafka);
-        let client = Client { session, wakes: Arc::default(), kafka };
+        let world = &self.0[worker];
+        let Opened { session, resumed } = world.begin(client_id, clean_start, 60, None);
+        let client = world.client(session);
         let left = resumed.unwrap_or_default().deliveries;
         let next_id = left.iter().map(|open| open.packet_id + 1).max().unwrap_or(1);
         let open = left.into_iter().map(|open| (String::new(), open)).collect();
