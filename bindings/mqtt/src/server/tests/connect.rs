@@ -271,15 +271,7 @@ fn a_client_without_an_identifier_is_given_one() {
     run(async {
         let bench = Bench::new();
         let mut client = bench.stream(Version::V5);
-        client.connect(&Connect::new(Version::V5, "")).await;
-        let assigned = client
-            .expect_packet(|packet| match packet {
-                Packet::Connack(connack) => {
-                    connack.properties.assigned_client_id.unwrap().to_owned()
-                }
-                other => panic!("{other:?}"),
-            })
-            .await;
+        let assigned = client.connect_unnamed().await;
         assert!(matches!(
             &bench.exit().asked()[..],
             [Asked::Open { client_id, .. }] if *client_id == assigned

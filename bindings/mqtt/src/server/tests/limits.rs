@@ -124,15 +124,7 @@ fn a_client_can_name_the_identifier_that_it_was_given_under_a_limit() {
     run(async {
         let bench = bench(Bounds { client_id_length: 23, ..Bounds::DEFAULT });
         let mut client = bench.stream(Version::V5);
-        client.connect(&Connect::new(Version::V5, "")).await;
-        let assigned = client
-            .expect_packet(|packet| match packet {
-                Packet::Connack(connack) => {
-                    connack.properties.assigned_client_id.unwrap().to_owned()
-                }
-                other => panic!("{other:?} instead of CONNACK"),
-            })
-            .await;
+        let assigned = client.connect_unnamed().await;
         let mut again = bench.stream(Version::V5);
         let connect = Connect::new(Version::V5, &assigned);
         assert_eq!(answer(&mut again, &connect).await, ReasonCode::SUCCESS);

@@ -448,6 +448,16 @@ impl Client {
         }
     }
 
+    /// Connects without a client identifier; returns the one that it is assigned.
+    pub(super) async fn connect_unnamed(&mut self) -> String {
+        self.connect(&Connect::new(Version::V5, "")).await;
+        self.expect_packet(|packet| match packet {
+            Packet::Connack(connack) => connack.properties.assigned_client_id.unwrap().to_owned(),
+            other => panic!("{other:?} instead of CONNACK"),
+        })
+        .await
+    }
+
     /// Receives a whole packet and shows it to `check`.
     pub(super) async fn expect_packet<T>(&mut self, check: impl FnOnce(Packet<'_>) -> T) -> T {
         let mut bytes = Vec::new();
