@@ -256,7 +256,9 @@ fn each_member_has_its_own_qos_identifier_and_retain_flag(workers: usize) {
             client
         })
         .collect();
-    for number in 0..3 {
+    // Without Retain As Published.
+    let mut plain = member(&engine, V5, "plain", "$share/g/t", 2);
+    for number in 0..4 {
         publisher.retain("t", &number.to_string(), 2);
     }
     for (qos, client) in (0..).zip(&mut members) {
@@ -264,6 +266,9 @@ fn each_member_has_its_own_qos_identifier_and_retain_flag(workers: usize) {
         assert_eq!((publish.qos, publish.retain), (qos, true));
         assert!(publish.properties.contains(&identifier(u32::from(qos) + 10)));
     }
+    let publish = plain.receive();
+    assert_eq!((publish.qos, publish.retain), (2, false));
+    assert_eq!(publish.properties, []);
 }
 
 fn retained_messages_are_not_sent(workers: usize) {
@@ -307,14 +312,23 @@ fn a_session_that_comes_back_is_a_member_again(workers: usize) {
 fn a_group_whose_members_are_all_away_misses_nothing(workers: usize) {
     let engine = engine(workers);
     let mut publisher = publisher(&engine);
-    for name in ["a", "b"] {
-        lasting_member(&engine, name, "$share/g/t", 1).disconnect(0);
+    let away = ["a", "b"].map(|name| lasting_member(&engine, name, "$share/g/t", 1));
+    // Some are sent to them and not acknowledged.
+    publish(&mut publisher, "t", 0..10, 1);
+    for mut client in away {
+        client.receive_unacknowledged();
+        client.disconnect(0);
     }
-    publish(&mut publisher, "t", 0..500, 1);
+    publish(&mut publisher, "t", 10..500, 1);
+    // What nobody acknowledges is not kept.
+    for number in 500..510 {
+        publisher.publish("t", &number.to_string(), 0);
+    }
+    publish(&mut publisher, "t", 510..520, 1);
     let mut members = ["a", "b"].map(|name| Client::connect_as(engine.port, &lasting(name, false)));
-    let mut had = gather(&mut members, 500).concat();
+    let mut had = gather(&mut members, 510).concat();
     had.sort_unstable();
-    assert_eq!(had, (0..500).collect::<Vec<_>>());
+    assert_eq!(had, (0..500).chain(510..520).collect::<Vec<_>>());
 }
 
 fn unsubscribing_leaves_the_group(workers: usize) {
