@@ -10,6 +10,7 @@ mod compose;
 mod documentation;
 mod editor;
 mod explain;
+mod keywords;
 mod state;
 mod table;
 #[cfg(test)]

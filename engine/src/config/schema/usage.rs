@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::config::node::Origin;
-use crate::config::schema::applies::{applies, referred};
+use crate::config::schema::applies::applies;
 use crate::config::schema::explain::Explainer;
-use crate::config::schema::state::{State, Stated, is_first_match, refers_to};
+use crate::config::schema::keywords::{Keywords, Lookup};
+use crate::config::schema::state::{State, Stated};
 use crate::config::schema::words;
 use crate::config::tree::push_segment;
 use crate::config::{Problem, Problems, Span, codes};
@@ -45,8 +46,8 @@ const DISCRIMINATORS: [&str; 3] = ["type", "kind", "model"];
 
 /// Where the walk is.
 #[derive(Clone, Copy)]
-struct At<'a> {
-    schema: &'a Value,
+struct At<'s, 'a> {
+    schema: &'s Value,
     /// The JSON pointer of `schema` in the merged schema, where the walk lists properties.
     location: &'a str,
     value: &'a Value,
@@ -62,28 +63,29 @@ pub(super) fn usage(
     lists_properties: bool,
     problems: &mut Problems,
 ) -> Usage {
-    let mut walk = Walk { explainer, lists_properties, problems, usage: Usage::default() };
-    let value = &explainer.document.value;
-    let schema = explainer.schema;
+    let (schema, value) = (explainer.schema, &explainer.document.value);
+    let lookup = Lookup::new(schema);
+    let mut walk = Walk { explainer, lookup, lists_properties, problems, usage: Usage::default() };
     walk.value(At { schema, location: "", value, pointer: "", is_muted: false });
     walk.usage
 }
 
 struct Walk<'a, 'p> {
     explainer: &'a Explainer<'a>,
+    lookup: Lookup<'a>,
     lists_properties: bool,
     problems: &'p mut Problems,
     usage: Usage,
 }
 
-impl Walk<'_, '_> {
+impl<'s> Walk<'s, '_> {
     /// The location of a part of a schema.
-    fn location(&self, of: At<'_>, part: std::fmt::Arguments<'_>) -> String {
+    fn location(&self, of: At<'_, '_>, part: std::fmt::Arguments<'_>) -> String {
         if self.lists_properties { format!("{}/{part}", of.location) } else { String::new() }
     }
 
     /// The location of a schema among those that a keyword has by name.
-    fn named(&self, of: At<'_>, keyword: &str, name: &str) -> String {
+    fn named(&self, of: At<'_, '_>, keyword: &str, name: &str) -> String {
         let mut location = self.location(of, format_args!("{keyword}"));
         if self.lists_properties {
             push_segment(&mut location, name);
@@ -93,48 +95,49 @@ impl Walk<'_, '_> {
 
     /// All that a schema says of a value. Returns whether a discriminator of the value is not
     /// supported.
-    fn value(&mut self, at: At<'_>) -> bool {
+    fn value(&mut self, at: At<'s, '_>) -> bool {
+        let keywords = self.lookup.of(at.schema);
         let mut is_muted = at.is_muted;
-        if let Some((target, location)) = referred(self.explainer.schema, at.schema) {
+        if let Some((target, location)) = keywords.referred {
             is_muted |= self.value(At { schema: target, location, is_muted, ..at });
         }
-        if let Some(what) = refers_to(at.schema) {
+        if let Some(what) = keywords.refers_to {
             self.refer(what, at);
         }
         match at.value {
-            Value::Object(properties) => is_muted |= self.object(properties, At { is_muted, ..at }),
-            Value::Array(items) => self.list(items, At { is_muted, ..at }),
+            Value::Object(values) => {
+                is_muted |= self.object(&keywords, values, At { is_muted, ..at });
+            }
+            Value::Array(items) => self.list(&keywords, items, At { is_muted, ..at }),
             _ => {}
         }
-        for (keyword, branches) in
-            ["allOf", "anyOf", "oneOf"].map(|name| (name, at.schema.get(name)))
-        {
-            for (index, branch) in
-                branches.and_then(Value::as_array).into_iter().flatten().enumerate()
-            {
-                if keyword == "allOf" || applies(self.explainer.schema, branch, at.value) {
-                    let location = self.location(at, format_args!("{keyword}/{index}"));
-                    is_muted |=
-                        self.value(At { schema: branch, location: &location, is_muted, ..at });
-                }
+        let root = self.explainer.schema;
+        for branch in &keywords.branches {
+            if branch.keyword == "allOf" || applies(root, branch.schema, at.value) {
+                let part = format_args!("{}/{}", branch.keyword, branch.index);
+                let location = &self.location(at, part);
+                is_muted |= self.value(At { schema: branch.schema, location, is_muted, ..at });
             }
         }
-        if let Some(condition) = at.schema.get("if") {
-            let keyword =
-                if applies(self.explainer.schema, condition, at.value) { "then" } else { "else" };
-            if let Some(branch) = at.schema.get(keyword) {
-                let location = self.location(at, format_args!("{keyword}"));
-                is_muted |= self.value(At { schema: branch, location: &location, is_muted, ..at });
+        if let Some(condition) = keywords.condition {
+            let is_met = applies(root, condition.wanted, at.value);
+            let (keyword, schema) =
+                if is_met { ("then", condition.then) } else { ("else", condition.otherwise) };
+            if let Some(schema) = schema {
+                let location = &self.location(at, format_args!("{keyword}"));
+                is_muted |= self.value(At { schema, location, is_muted, ..at });
             }
         }
         is_muted
     }
 
-    fn object(&mut self, values: &Map<String, Value>, at: At<'_>) -> bool {
-        let known = at.schema.get("properties").and_then(Value::as_object);
-        let by_form = at.schema.get("patternProperties").and_then(Value::as_object);
-        let by_form = by_form.and_then(|by_form| by_form.iter().next());
-        let additional = at.schema.get("additionalProperties");
+    fn object(
+        &mut self,
+        keywords: &Keywords<'s>,
+        values: &Map<String, Value>,
+        at: At<'s, '_>,
+    ) -> bool {
+        let Keywords { properties: known, by_form, additional, .. } = *keywords;
         // Most branches of the schema of a thing say nothing of its properties.
         if known.is_none() && by_form.is_none() && additional.is_none() {
             return at.is_muted;
@@ -164,24 +167,23 @@ impl Walk<'_, '_> {
     }
 
     /// A property that the schema names. Returns whether it is not supported or has no effect.
-    fn property(&mut self, name: &str, at: At<'_>) -> bool {
+    fn property(&mut self, name: &str, at: At<'s, '_>) -> bool {
         if self.lists_properties && at.schema.is_object() {
             self.usage.properties.insert(at.location.to_owned());
         }
-        if is_first_match(at.schema) {
+        let keywords = self.lookup.of(at.schema);
+        if keywords.is_first_match {
             self.usage.first_match.insert(at.pointer.to_owned());
         }
-        let stated = Stated::of_value(at.schema, at.value).filter(|_| !at.is_muted);
+        let stated = keywords.stated_of(at.value).filter(|_| !at.is_muted);
         let is_off = stated.is_some_and(|stated| stated.state != State::Works);
         // A value that is none of those there are is an error already.
-        let is_wrong = at.schema.get("enum").is_some_and(|options| {
-            options.as_array().is_some_and(|options| !options.contains(at.value))
-        });
+        let is_wrong = keywords.options.is_some_and(|options| !options.contains(at.value));
         let is_said = stated.filter(|stated| stated.state != State::NoEffect || !is_wrong);
         if let Some(stated) = is_said {
             self.report(stated, at.pointer);
         }
-        let always = Stated::of(at.schema).map(|stated| stated.state);
+        let always = keywords.stated.map(|stated| stated.state);
         let is_ignored = stated.is_some_and(|stated| stated.state == State::NoEffect)
             || always == Some(State::NoEffect);
         if is_ignored && !DISCRIMINATORS.contains(&name) {
@@ -203,9 +205,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn list(&mut self, items: &[Value], at: At<'_>) {
-        let first = at.schema.get("prefixItems").and_then(Value::as_array);
-        let rest = at.schema.get("items");
+    fn list(&mut self, keywords: &Keywords<'s>, items: &[Value], at: At<'s, '_>) {
+        let Keywords { first_items: first, items: rest, .. } = *keywords;
         if first.is_none() && rest.is_none() {
             return;
         }
@@ -223,7 +224,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn refer(&mut self, what: &str, at: At<'_>) {
+    fn refer(&mut self, what: &str, at: At<'s, '_>) {
         match at.value {
             // An empty name is an error already.
             Value::String(name) if !name.is_empty() => {
