@@ -81,7 +81,7 @@ fn against_what_runs_the_connections_are_counted() {
     let free = |text: &str| text.replace("port: 7183", "port: 0").replace("port: 7184", "port: 0");
     write(path, "zilla.yaml", &free(&with_west()));
     write(path, "without.yaml", &free(CHAIN));
-    let engine = Engine::start(path, &[]);
+    let engine = Engine::start(path, &["--drain", "7"]);
     let plan =
         |file: &str| zilla(path, &["plan", "--format", "json", "--against", "zilla.yaml", file]);
     assert_eq!(plan("zilla.yaml").status, 0);
@@ -98,6 +98,8 @@ fn against_what_runs_the_connections_are_counted() {
         said = plan("without.yaml");
     }
     assert!(said.stdout.contains("\"connections\": 1"), "{}", said.stdout);
+    let said = zilla(path, &["plan", "--against", "zilla.yaml", "without.yaml"]);
+    assert!(said.stdout.contains("1: end within 7 s"), "{}", said.stdout);
     write(path, "bad.yaml", "name: edge\nbindings: {south: {type: tcpp}}\n");
     let said = plan("bad.yaml");
     assert_eq!((said.status, said.stdout.as_str()), (1, ""));

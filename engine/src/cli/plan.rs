@@ -10,7 +10,7 @@ use crate::cli::check::Checker;
 use crate::cli::{location, no_answer, out, table};
 use crate::config::{Allowances, Location, Source};
 use crate::graph::{Fate, Forecast, NodeForecast, Outcome, Plan};
-use crate::runtime::foretell;
+use crate::runtime::{REMOVED, foretell};
 use crate::spi::Catalog;
 
 /// How a plan is printed.
@@ -55,7 +55,8 @@ pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
     out(&match arguments.format {
         Format::Text => text(&forecast),
         Format::Json => {
-            format!("{:#}\n", json!({ "outcome": forecast.outcome(), "nodes": forecast.nodes }))
+            let (outcome, Forecast { nodes, drain }) = (forecast.outcome(), &forecast);
+            format!("{:#}\n", json!({ "outcome": outcome, "drain": drain, "nodes": nodes }))
         }
     });
     match forecast.outcome() {
@@ -75,7 +76,7 @@ fn between(old: &Location, new: &Location, catalog: &Catalog) -> Option<Forecast
         Some(checked.plan?.1)
     };
     let (old, new) = (plan(old), plan(new));
-    Some(Forecast::new(&old?, &new?))
+    Some(Forecast::new(&old?, &new?, REMOVED))
 }
 
 fn against(running: &Location, new: &Location, catalog: &Catalog) -> Option<Forecast> {
@@ -104,7 +105,7 @@ fn text(forecast: &Forecast) -> String {
             node.type_name.clone(),
             node.kind.clone(),
             node.fate.name().to_owned(),
-            connections(node),
+            connections(node, forecast.drain),
         ]);
     }
     let summary = match forecast.outcome() {
@@ -115,9 +116,10 @@ fn text(forecast: &Forecast) -> String {
     format!("{}\n{summary}\n", table(&rows))
 }
 
-fn connections(node: &NodeForecast) -> String {
+fn connections(node: &NodeForecast, drain: u64) -> String {
+    let end = format!("end within {drain} s");
     let what = match (node.fate, node.holds_connections) {
-        (Fate::Retire, true) => "end within 30 s",
+        (Fate::Retire, true) => end.as_str(),
         (Fate::Retire, false) => "none of its own; removed",
         (Fate::Start, true) => "none yet",
         (Fate::Start, false) => "none of its own; new",

@@ -2,6 +2,7 @@
 //! are connected.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub struct Forecast {
     /// The nodes of both plans: those of the new one as its file has them, then those that it has
     /// not.
     pub nodes: Vec<NodeForecast>,
+    /// How long connections of a removed node go on, seconds.
+    pub drain: u64,
 }
 
 /// What a reload would do to one node.
@@ -50,8 +53,9 @@ pub enum Outcome {
 
 impl Forecast {
     /// What a reload of `new` over `old` would do: the reload takes the same difference.
+    /// Connections of what is removed go on for `drain`.
     #[must_use]
-    pub fn new(old: &Plan, new: &Plan) -> Self {
+    pub fn new(old: &Plan, new: &Plan, drain: Duration) -> Self {
         let mut fates: HashMap<NodeName, Fate> = diff(old, new).into_iter().collect();
         let mut nodes = Vec::with_capacity(fates.len());
         let gone = old.file_order.iter().filter(|name| !new.nodes.contains_key(*name));
@@ -70,7 +74,7 @@ impl Forecast {
                 connections: None,
             });
         }
-        Self { nodes }
+        Self { nodes, drain: drain.as_secs() }
     }
 
     /// What it would do, in one word. A removed node ends the connections that are its own, if it

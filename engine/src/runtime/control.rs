@@ -352,7 +352,7 @@ impl Control {
         let Some(plan) = plan else {
             return Answer::Refused(environment.redacted(source, problems).render());
         };
-        let mut forecast = Forecast::new(&self.plan, &plan);
+        let mut forecast = Forecast::new(&self.plan, &plan, self.options.drain);
         let mut connections = self.tally().await.connections;
         for node in &mut forecast.nodes {
             node.connections = Some(connections.remove(&node.name).unwrap_or_default());
