@@ -2,6 +2,7 @@
 
 mod allow;
 mod redact;
+mod secret;
 mod suggest;
 mod text;
 
@@ -12,6 +13,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 pub use allow::Allowances;
 pub use problem_codes as codes;
 pub use redact::RecordingEnvironment;
+pub(in crate::config) use secret::is_secret;
 pub use suggest::suggest;
 
 use crate::config::Span;

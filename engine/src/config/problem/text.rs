@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::config::problem::secret::hide;
 use crate::config::{Problem, Span};
 
 /// `file:line:col: error[CODE]: message`, the line with a marker, help, related places.
@@ -21,6 +22,9 @@ impl fmt::Display for Problem {
 /// Lines longer than this are cut around the marker, characters.
 const WIDTH: usize = 160;
 
+/// So far from the marker on each side a line is searched for what is not to be shown, characters.
+const AROUND: usize = 4096;
+
 /// Stands where a line is cut.
 pub(super) const CUT: char = '…';
 
@@ -29,10 +33,12 @@ fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span, label: &str) -> fmt::Result 
     let gutter = " ".repeat(number.len());
     // A tab takes one column here, as it does in `column`; other control characters are not shown.
     let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let (around, indent) = span.line_around(WIDTH + 1);
+    let (around, indent) = span.line_around(AROUND);
+    let mut line: Vec<char> = around.chars().map(clean).collect();
+    hide(&mut line);
     let skipped = indent.saturating_sub(WIDTH / 2);
     let indent = indent - skipped;
-    let mut line: Vec<char> = around.chars().skip(skipped).take(WIDTH + 1).map(clean).collect();
+    line.drain(..skipped);
     if line.len() > WIDTH {
         line.truncate(WIDTH);
         line[WIDTH - 1] = CUT;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::config::node::{Origin, Place};
+use crate::config::problem::is_secret;
 use crate::config::schema::compose::definition;
 use crate::config::tree::{Document, shortened};
 
@@ -138,7 +139,9 @@ pub(super) fn shown(document: &Document, pointer: &str, value: &Value) -> String
         let written = place.value.text().lines().next().unwrap_or_default();
         return format!("`{}`", shortened(written));
     }
+    let is_hidden = is_secret(pointer.rsplit('/').next().unwrap_or_default());
     match value {
+        Value::String(_) | Value::Number(_) | Value::Bool(_) if is_hidden => "`***`".to_owned(),
         Value::Null => "nothing".to_owned(),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
