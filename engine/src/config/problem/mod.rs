@@ -300,7 +300,7 @@ mod tests {
             let source = Source::new("f.yaml", "ä".repeat(200));
             let problem = Problem::new(codes::E0202, source.span(at * 2, at * 2 + 2), "unknown");
             let text = problem.to_string();
-            let shown: Vec<&str> = text.lines().skip(2).map(|line| &line[4..]).collect();
+            let shown: Vec<&str> = text.lines().skip(2).filter_map(|line| line.get(4..)).collect();
             let [line, marker] = shown[..] else { panic!("{text}") };
             assert_eq!(marker.find('^'), Some(at.min(80)), "{text}");
             line.to_owned()
