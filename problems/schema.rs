@@ -10,7 +10,7 @@ codes! {
     Example::Situation("No file can cause it.");
 
     E0201: "a document that is no configuration",
-    "The document is a list or a text. Each document of a zilla.yaml, between lines of `---`, is a map of properties with `name` and `bindings` among them. Mostly another file is meant, or what belongs below a property lost its indentation and its key.",
+    "The document is a list or a text. Each document of a zilla.yaml, between lines of `---`, is a map of properties with `name` and `bindings` among them; a `*.test.yaml` is one with `tests`. Mostly another file is meant, or what belongs below a property lost its indentation and its key.",
     files! {
         bad: "\
 - name: edge
