@@ -8,14 +8,18 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use engine::bytes::{Acceptor, Conn, ConnMeta};
 use engine::spi::WorkerCx;
-use mqtt::wire::{Connect, Packet, PublishExtras, decode, encode_connect, encode_publish, header};
+use mqtt::wire::{
+    Connect, Packet, PublishExtras, SubscriptionIdView, decode, encode_connect, encode_publish,
+    header,
+};
 use mqtt_plane::{
     Appetite, Cause, Closed, Delivery, Event, Frames, Keep, Limits, Messages, MqttExit, Opened,
     Position, Publish, PublishProperties, Qos, ReasonCode, Session, SessionBegin, Stage,
-    Subscription, Ticket, Version,
+    Subscription, SubscriptionIds, Ticket, Version,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -141,7 +145,7 @@ impl Messages for Run {
 
 /// Deliveries of a round, shared (encoded once for all) and alone in turn. Made ahead: a run is
 /// allocated where it is received, which is not what is measured here.
-fn deliveries(version: Version) -> Vec<Event> {
+fn deliveries(version: Version, ids: &SubscriptionIds) -> Vec<Event> {
     let run: Rc<dyn Messages> = Rc::new(Run { version, frames: Frames::new(COUNT) });
     // As if another session had received them before.
     for index in 0..u32::try_from(COUNT).unwrap() {
@@ -159,16 +163,18 @@ fn deliveries(version: Version) -> Vec<Event> {
                 is_shared: index % 2 == 0,
                 qos: Qos::AtMostOnce,
                 retain: false,
-                subscription_ids: None,
+                subscription_ids: ids.clone(),
                 position: Position::default(),
             })
         })
         .collect()
 }
 
-async fn connect(client: &mut DuplexStream, version: Version, client_id: &str) {
+async fn connect(client: &mut DuplexStream, version: Version, client_id: &str, aliases: u16) {
     let mut bytes = Vec::new();
-    encode_connect(&mut bytes, &Connect::new(version, client_id)).unwrap();
+    let mut connect = Connect::new(version, client_id);
+    connect.properties.topic_alias_maximum = aliases;
+    encode_connect(&mut bytes, &connect).unwrap();
     client.write_all(&bytes).await.unwrap();
     let mut connack = [0; 128];
     let len = client.read(&mut connack).await.unwrap();
@@ -177,7 +183,45 @@ async fn connect(client: &mut DuplexStream, version: Version, client_id: &str) {
     assert!(matches!(packet, Packet::Connack(connack) if connack.reason == ReasonCode::SUCCESS));
 }
 
-fn steady_path(version: Version) {
+/// What a client's deliveries have beside the message.
+#[derive(Clone, Copy, Default)]
+struct Extra {
+    /// The Topic Alias Maximum.
+    aliases: u16,
+    /// The Subscription Identifier.
+    id: Option<u32>,
+}
+
+impl Extra {
+    /// How long a delivery is, where it has the alias of its topic or where it has both.
+    fn len(self, version: Version, has_alias: bool, omits_topic: bool) -> usize {
+        let ids = self.id.map_or_else(Vec::new, |id| vec![id]);
+        let extras = PublishExtras {
+            topic_alias: has_alias.then_some(1),
+            omits_topic,
+            subscription_ids: SubscriptionIdView::new(&ids),
+            ..PublishExtras::of(&message(version))
+        };
+        let mut bytes = Vec::new();
+        encode_publish(&mut bytes, version, &message(version), &extras).unwrap();
+        bytes.len()
+    }
+
+    /// How long the deliveries of a round are together: the second of the first round sets the
+    /// alias of the topic.
+    fn round_len(self, version: Version, round: usize) -> usize {
+        let plain = self.len(version, false, false);
+        let known = self.len(version, true, true);
+        match (self.aliases, round) {
+            (0, _) => COUNT * plain,
+            (_, 0) => plain + self.len(version, true, false) + (COUNT - 2) * known,
+            _ => COUNT * known,
+        }
+    }
+}
+
+/// Sends messages in and out. Returns how long one took on its way out.
+fn steady_path(version: Version, extra: Extra) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let shared = Rc::new(Shared::default());
@@ -186,21 +230,24 @@ fn steady_path(version: Version) {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let meta = ConnMeta { peer: address, local: address, acceptor: Acceptor::default() };
         let serving = tokio::task::spawn_local(server.serve(Conn { io: Box::new(io), meta }));
-        connect(&mut client, version, "steady").await;
+        connect(&mut client, version, "steady", extra.aliases).await;
 
         let mut publish = Vec::new();
         let extras = PublishExtras::of(&message(version));
         encode_publish(&mut publish, version, &message(version), &extras).unwrap();
         // A frame larger than one read takes part of the next, and packets lie across reads.
         let publishes = publish.repeat(COUNT);
-        let mut received = vec![0; publishes.len()];
-        let mut rounds: Vec<Vec<Event>> = (0..ROUNDS).map(|_| deliveries(version)).collect();
+        let mut received = vec![0; COUNT * extra.len(version, true, false)];
+        let lens: Vec<_> = (0..ROUNDS).map(|round| extra.round_len(version, round)).collect();
+        let ids: SubscriptionIds = extra.id.map(|id| Rc::from([id]));
+        let mut rounds: Vec<Vec<Event>> = (0..ROUNDS).map(|_| deliveries(version, &ids)).collect();
         shared.deliveries.borrow_mut().reserve(COUNT);
 
-        let mut before = 0;
+        let (mut before, mut took) = (0, Duration::ZERO);
         for (round, batch) in rounds.iter_mut().enumerate() {
             if round == WARM_UP {
                 before = counting_alloc::allocations();
+                took = Duration::ZERO;
             }
             for chunk in publishes.chunks(10_000) {
                 client.write_all(chunk).await.unwrap();
@@ -213,30 +260,71 @@ fn steady_path(version: Version) {
             if let Some(waker) = &*shared.waker.borrow() {
                 waker.wake_by_ref();
             }
-            client.read_exact(&mut received).await.unwrap();
+            #[expect(clippy::disallowed_methods, reason = "what takes time is measured")]
+            let begun = Instant::now();
+            client.read_exact(&mut received[..lens[round]]).await.unwrap();
+            took += begun.elapsed();
         }
         let allocated = counting_alloc::allocations() - before;
-        assert_eq!(received, publishes, "deliveries are the publishes, byte for byte");
+        if extra.aliases == 0 && extra.id.is_none() {
+            let received = &received[..publishes.len()];
+            assert_eq!(received, publishes, "deliveries are the publishes, byte for byte");
+        }
         assert_eq!(allocated, 0, "allocations for {} messages", 2 * COUNT * (ROUNDS - WARM_UP));
         drop(client);
         serving.await.unwrap();
-    });
+        took / u32::try_from(COUNT * (ROUNDS - WARM_UP)).unwrap()
+    })
 }
 
 #[test]
 fn a_qos_0_message_of_3_1_1_allocates_nothing_in_or_out() {
-    steady_path(Version::V311);
+    steady_path(Version::V311, Extra::default());
 }
 
 #[test]
 fn a_qos_0_message_of_5_0_allocates_nothing_in_or_out() {
-    steady_path(Version::V5);
+    steady_path(Version::V5, Extra::default());
+}
+
+#[test]
+fn aliases_and_identifiers_allocate_nothing_once_they_are_set() {
+    steady_path(Version::V5, Extra { aliases: 10, id: None });
+    steady_path(Version::V5, Extra { aliases: 0, id: Some(300) });
+}
+
+/// What a delivery costs with aliases and identifiers and without them, by `cargo test --release -p
+/// mqtt --test allocation -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_delivery_costs() {
+    let extras = [
+        ("3.1.1", Version::V311, Extra::default()),
+        ("5.0", Version::V5, Extra::default()),
+        ("5.0, an identifier", Version::V5, Extra { aliases: 0, id: Some(300) }),
+        ("5.0, aliases", Version::V5, Extra { aliases: 10, id: None }),
+        ("5.0, both", Version::V5, Extra { aliases: 10, id: Some(300) }),
+    ];
+    for (name, version, extra) in extras {
+        let mut times: Vec<Duration> = (0..41).map(|_| steady_path(version, extra)).collect();
+        times.sort();
+        eprintln!("{name:20} {:?} (least {:?}) a message", times[times.len() / 2], times[0]);
+    }
 }
 
 /// What an idle connection keeps, without what its exit does: its task, its place among the others,
 /// and no buffer.
 #[test]
 fn an_idle_connection_keeps_little() {
+    let bytes = idle_bytes(0);
+    assert!(bytes <= 1000, "{bytes} bytes a connection");
+    // Only who allows aliases has room for them.
+    let with_aliases = idle_bytes(10);
+    assert!(bytes + 64 <= with_aliases, "{bytes} without, {with_aliases} with aliases");
+}
+
+/// What an idle connection keeps of a client with this Topic Alias Maximum, bytes.
+fn idle_bytes(aliases: u16) -> i64 {
     const CONNECTIONS: usize = 200;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -259,9 +347,8 @@ fn an_idle_connection_keeps_little() {
         for (at, (client, io)) in streams.iter_mut().enumerate() {
             let io = Box::new(io.take().unwrap());
             drop(tokio::task::spawn_local(server.clone().serve(Conn { io, meta: meta.clone() })));
-            connect(client, Version::V5, &format!("client-{at}")).await;
+            connect(client, Version::V5, &format!("client-{at}"), aliases).await;
         }
-        let bytes = (counting_alloc::held_bytes() - before) / i64::try_from(CONNECTIONS).unwrap();
-        assert!(bytes <= 1000, "{bytes} bytes a connection");
-    });
+        (counting_alloc::held_bytes() - before) / i64::try_from(CONNECTIONS).unwrap()
+    })
 }
