@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -39,16 +40,36 @@ pub(super) struct Field {
     name: String,
 }
 
-/// Starts an attack.
-pub(super) fn start(attack: &Attack, port: u16, time: Duration) -> Vec<JoinHandle<usize>> {
+/// Starts an attack; `from_elsewhere`: as if from other machines, which takes processor time only
+/// where nobody else wants it.
+pub(super) fn start(
+    attack: &Attack,
+    port: u16,
+    time: Duration,
+    from_elsewhere: bool,
+) -> Vec<JoinHandle<usize>> {
     let end = Instant::now() + time;
     (0..attack.threads)
         .map(|thread| {
             let name = format!("{}-{thread}", attack.name.replace(' ', "-"));
             let (field, run) = (Field { port, end, name }, attack.run);
-            std::thread::spawn(move || run(&field))
+            std::thread::spawn(move || {
+                if from_elsewhere {
+                    give_way();
+                }
+                run(&field)
+            })
         })
         .collect()
+}
+
+/// Gives this thread the lowest priority.
+fn give_way() {
+    let thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let thread = thread.file_name().unwrap();
+    let mut renice = Command::new("renice");
+    renice.args(["-n", "19", "-p"]).arg(thread).stdout(Stdio::null());
+    assert!(renice.status().unwrap().success(), "renice");
 }
 
 impl Field {
