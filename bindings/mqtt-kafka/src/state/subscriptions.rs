@@ -134,4 +134,36 @@ mod tests {
         all.remove("a/+", 1);
         assert_eq!((all.matches("a/b").len(), all.matches("a").len()), (1, 1));
     }
+
+    /// What it takes to find what a topic matches among a million subscriptions of a thousand
+    /// sessions, anew and remembered, by `cargo test --release -p mqtt-kafka --lib -- --ignored
+    /// --nocapture what_a_match_costs`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn what_a_match_costs() {
+        const COUNT: usize = 1_000_000;
+        // More than are remembered, and fewer.
+        const TOPICS: [(&str, usize); 2] = [("anew", 100_000), ("remembered", 1000)];
+        let same = interest(Qos::AtMostOnce, false, None, &[0]);
+        for shape in ["site/{}/sensor", "site/{}/+"] {
+            let mut all = Subscriptions::default();
+            for number in 0..COUNT {
+                let filter = Rc::from(shape.replace("{}", &number.to_string()));
+                all.insert(&filter, number % 1000, Rc::clone(&same));
+            }
+            for (name, count) in TOPICS {
+                let topic = |number: usize| format!("site/{}/sensor", number * 7919 % COUNT);
+                let topics: Vec<String> = (0..count).map(topic).collect();
+                let mut look =
+                    || topics.iter().map(|topic| all.matches(topic).len()).sum::<usize>();
+                // The first time fills what is remembered.
+                assert_eq!(look(), count);
+                #[expect(clippy::disallowed_methods, reason = "what takes time is measured")]
+                let begun = std::time::Instant::now();
+                assert_eq!((0..4).map(|_| look()).sum::<usize>(), 4 * count);
+                let nanos = begun.elapsed().as_nanos() / (4 * count as u128);
+                eprintln!("{shape:16} {name:10} {nanos:5} ns a match");
+            }
+        }
+    }
 }
