@@ -307,7 +307,7 @@ fn first_bound(text: &str, arguments: &[&str]) -> String {
     let mut steps = steps.filter(|step| !is_of_routes(step));
     let step = steps.next().unwrap();
     let at = |key: &str| usize::try_from(step[key].as_u64().unwrap()).unwrap() - 1;
-    let there = &text.lines().nth(at("line")).unwrap()[at("column")..];
+    let there: String = text.lines().nth(at("line")).unwrap().chars().skip(at("column")).collect();
     let word = |key: &str| step[key].as_str().unwrap();
     let default = if step["default"] == true { " by default" } else { "" };
     format!("{} {} {}{default}: {there}", word("verdict"), word("binding"), word("rule"))

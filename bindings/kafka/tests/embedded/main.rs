@@ -1,6 +1,6 @@
 //! The binding on the embedded log.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../suite/mod.rs"]
 mod suite;
