@@ -10,9 +10,8 @@ import sys
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from driver import described, described_payload, emit, payload_of, properties
+from driver import described, described_payload, emit, payload_of, properties, subscriptions
 
 # QoS 1 and 2 publishes under way, at most.
 IN_FLIGHT = 200
@@ -98,21 +97,7 @@ class Driver:
             )
 
     async def subscribe(self, command):
-        filters = []
-        for each in command["filters"]:
-            if self.five:
-                options = SubscribeOptions(
-                    qos=each.get("qos", 0),
-                    noLocal=each.get("no_local", False),
-                    retainAsPublished=each.get("retain_as_published", False),
-                    retainHandling=each.get("retain_handling", 0),
-                )
-            else:
-                options = each.get("qos", 0)
-            filters.append((each["filter"], options))
-        more = {}
-        if command.get("identifier"):
-            more["properties"] = properties(PacketTypes.SUBSCRIBE, {"identifiers": command["identifier"]})
+        filters, more = subscriptions(command, self.five)
         codes = await self.client.subscribe(filters, **more)
         emit("suback", codes=[getattr(code, "value", code) for code in codes])
 

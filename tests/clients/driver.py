@@ -6,7 +6,9 @@ The commands and events of all drivers are described in README.md.
 import json
 import threading
 
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 NAMES = {
     "payload_format": "PayloadFormatIndicator",
@@ -78,3 +80,23 @@ def described(values):
             value = value.hex()
         result[name] = value
     return result
+
+
+def subscriptions(command, is_five):
+    """The filters of a subscribe as paho-mqtt takes them, and what else it is to be given."""
+    filters = []
+    for each in command["filters"]:
+        if is_five:
+            options = SubscribeOptions(
+                qos=each.get("qos", 0),
+                noLocal=each.get("no_local", False),
+                retainAsPublished=each.get("retain_as_published", False),
+                retainHandling=each.get("retain_handling", 0),
+            )
+        else:
+            options = each.get("qos", 0)
+        filters.append((each["filter"], options))
+    more = {}
+    if command.get("identifier"):
+        more["properties"] = properties(PacketTypes.SUBSCRIBE, {"identifiers": command["identifier"]})
+    return filters, more

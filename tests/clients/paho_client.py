@@ -7,9 +7,8 @@ import threading
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from driver import described, described_payload, emit, payload_of, properties
+from driver import described, described_payload, emit, payload_of, properties, subscriptions
 
 
 class Client(mqtt.Client):
@@ -93,21 +92,7 @@ class Driver:
         emit("published_all", count=count)
 
     def subscribe(self, command):
-        filters = []
-        for each in command["filters"]:
-            if self.five:
-                options = SubscribeOptions(
-                    qos=each.get("qos", 0),
-                    noLocal=each.get("no_local", False),
-                    retainAsPublished=each.get("retain_as_published", False),
-                    retainHandling=each.get("retain_handling", 0),
-                )
-            else:
-                options = each.get("qos", 0)
-            filters.append((each["filter"], options))
-        more = {}
-        if command.get("identifier"):
-            more["properties"] = properties(PacketTypes.SUBSCRIBE, {"identifiers": command["identifier"]})
+        filters, more = subscriptions(command, self.five)
         self.client.subscribe(filters, **more)
 
     def unsubscribe(self, command):
