@@ -112,6 +112,11 @@ abstract class Driver {
         }
     }
 
+    /** The connection has ended: why, where the library tells. */
+    static void closed(Integer code) {
+        emit("closed", JSON.createObjectNode().put("code", code));
+    }
+
     static void codes(String name, int[] codes) {
         ObjectNode event = JSON.createObjectNode();
         ArrayNode list = event.putArray("codes");

@@ -108,10 +108,6 @@ public final class PahoV3 extends Driver implements MqttCallbackExtended {
         client.disconnect(null, listener(token -> closed(0), token -> closed(null)));
     }
 
-    private static void closed(Integer code) {
-        emit("closed", JSON.createObjectNode().put("code", code));
-    }
-
     @Override
     public void connectComplete(boolean isAgain, String address) {
         if (isAgain) {

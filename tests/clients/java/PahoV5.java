@@ -212,10 +212,6 @@ public final class PahoV5 extends Driver implements MqttCallback {
                 10_000, null, listener(token -> closed(0), token -> closed(null)), reason, new MqttProperties());
     }
 
-    private static void closed(Integer code) {
-        emit("closed", JSON.createObjectNode().put("code", code));
-    }
-
     @Override
     public void connectComplete(boolean isAgain, String address) {
         if (isAgain) {
