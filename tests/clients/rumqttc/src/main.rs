@@ -76,6 +76,13 @@ struct Pending {
 }
 
 impl Pending {
+    fn begin(&mut self, command: &Value) {
+        if command["do"] == "publish_many" {
+            let count = command["count"].as_u64().unwrap();
+            self.many = Some((count, count));
+        }
+    }
+
     fn done(&mut self, code: u8) {
         let Some((left, of)) = &mut self.many else {
             return emit("published", json!({"code": code}));

@@ -44,10 +44,7 @@ pub(crate) async fn run(connect: &Value, commands: &mut Commands) {
             polled = events.poll() => polled,
             Some(command) = commands.recv() => {
                 is_leaving |= command["do"] == "disconnect";
-                if command["do"] == "publish_many" {
-                    let count = command["count"].as_u64().unwrap();
-                    pending.many = Some((count, count));
-                }
+                pending.begin(&command);
                 // The event loop makes the room that it waits for.
                 tokio::spawn(act(client.clone(), command));
                 continue;
