@@ -28,6 +28,10 @@ use crate::state::{Condition, route};
 /// How long accepting pauses where the process has no file descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections that are taken one after the other: those that are open come first then, and what
+/// their clients have sent meanwhile.
+const AT_ONCE: usize = 16;
+
 /// The instance.
 pub(super) struct TcpServerNode {
     this: Weak<Self>,
@@ -125,6 +129,7 @@ impl TcpServerNode {
         let (this, weak) = (Weak::clone(&self.this), Rc::downgrade(&listener));
         let task = tokio::task::spawn_local(async move {
             let mut is_paused = false;
+            let mut accepted_at_once = 0;
             while let Some(accepted) = accept(&weak).await {
                 let Some(node) = this.upgrade() else { return };
                 match accepted {
@@ -133,6 +138,12 @@ impl TcpServerNode {
                             tracing::info!(event = "tcp.accept.resumed", binding = %node.name);
                         }
                         node.place(stream, peer);
+                        drop(node);
+                        accepted_at_once += 1;
+                        if accepted_at_once == AT_ONCE {
+                            accepted_at_once = 0;
+                            tokio::task::yield_now().await;
+                        }
                     }
                     Err(error) if is_of_the_connection(&error) => node.accept_failures.increment(),
                     Err(error) => {
