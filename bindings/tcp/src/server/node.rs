@@ -306,3 +306,33 @@ impl Node for TcpServerNode {
         self.connections.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::runtime::ListenerPool;
+
+    use super::*;
+
+    #[test]
+    fn connections_are_taken_a_few_at_a_time() {
+        const WAITING: usize = 4 * AT_ONCE;
+        let name = NodeName::new("test", "tcp");
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listeners = ListenerPool::new(1).acquire(&name, 0, anywhere).unwrap();
+        let connect = |_| TcpStream::connect(listeners.address()).unwrap();
+        let _clients: Vec<_> = (0..WAITING).map(connect).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let node = TcpServerNode::new(&name, &WorkerCx::detached());
+            let (_listener, _task) = node.listen(&listeners).unwrap();
+            let taken = || usize::try_from(node.accepted.value()).unwrap();
+            let mut before = 0;
+            while before < WAITING {
+                tokio::task::yield_now().await;
+                let now = taken();
+                assert!(now - before <= AT_ONCE, "{} before others had their turn", now - before);
+                before = now;
+            }
+        });
+    }
+}
