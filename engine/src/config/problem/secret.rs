@@ -54,8 +54,7 @@ fn value(line: &[char], begin: usize, end: usize) -> Option<Range<usize>> {
     }
     let rest = &line[at..];
     let length = match first {
-        '"' => 1 + closing(&rest[1..], first),
-        '\'' => 1 + closing(&rest[1..], first),
+        '"' | '\'' => 1 + closing(&rest[1..], first),
         _ => plain(rest, is_in_flow(&line[..begin])),
     };
     Some(at..at + length)
