@@ -86,30 +86,15 @@ impl Setup {
 
     /// Adds a tcp server `tcp2` on `port` that exits to the mqtt server that there is.
     pub(crate) fn with_second_listener(mut self, port: u16) -> Self {
-        self.more += &format!(
-            "  tcp2:
-    type: tcp
-    kind: server
-    options:
-      host: 127.0.0.1
-      port: {port}
-    exit: mqtt
-"
-        );
+        self.more += &second_listener(port, "mqtt");
         self
     }
 
     /// Adds a tcp server on `port` and an mqtt server that exits to `mapping`; names that end in 2.
     pub(crate) fn with_second_server(mut self, port: u16, mapping: &str) -> Self {
+        self.more += &second_listener(port, "mqtt2");
         self.more += &format!(
-            "  tcp2:
-    type: tcp
-    kind: server
-    options:
-      host: 127.0.0.1
-      port: {port}
-    exit: mqtt2
-  mqtt2:
+            "  mqtt2:
     type: mqtt
     kind: server
     exit: {mapping}
@@ -200,6 +185,20 @@ bindings:
     pub(crate) fn start_at(&self, address: &str, topics: Topics) -> Engine {
         Engine::start(self, address, topics)
     }
+}
+
+/// A tcp server `tcp2` on `port` that exits to `exit`.
+fn second_listener(port: u16, exit: &str) -> String {
+    format!(
+        "  tcp2:
+    type: tcp
+    kind: server
+    options:
+      host: 127.0.0.1
+      port: {port}
+    exit: {exit}
+"
+    )
 }
 
 /// A route of an mqtt-kafka binding.
