@@ -12,14 +12,18 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeoutException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
@@ -69,7 +73,7 @@ import org.apache.kafka.common.utils.Utils;
  *       is preferred as the leader, and how many are in sync
  *   <li>{"do": "controller"}: the node that leads the quorum of controllers
  *   <li>{"do": "permit", "principal", "topics": [NAME], "operations": ["READ"]}: adds access control
- *       lists; "forbid" takes them away
+ *       lists; "forbid" takes them away; answered when the broker goes by it
  *   <li>{"do": "elect"}: gives all partitions to their preferred leaders
  * </ul>
  */
@@ -125,7 +129,7 @@ public final class Records {
                     JsonNode command = JSON.readTree(line);
                     switch (command.get("do").asText()) {
                         case "create" -> create(command);
-                        case "delete" -> admin.deleteTopics(names(command)).all().get();
+                        case "delete" -> delete(names(command));
                         case "delete records" -> deleteRecords(names(command));
                         case "topics" -> answer.set("topics", JSON.valueToTree(admin.listTopics().names().get()));
                         case "produce" -> answer.set("offsets", produce(command));
@@ -136,12 +140,8 @@ public final class Records {
                         case "partition" -> answer.setAll(partition(command));
                         case "controller" ->
                             answer.put("controller", admin.describeMetadataQuorum().quorumInfo().get().leaderId());
-                        case "permit" -> admin.createAcls(acls(command)).all().get();
-                        case "forbid" -> {
-                            List<AclBindingFilter> filters =
-                                    acls(command).stream().map(AclBinding::toFilter).toList();
-                            admin.deleteAcls(filters).all().get();
-                        }
+                        case "permit" -> permit(acls(command));
+                        case "forbid" -> forbid(acls(command));
                         case "elect" -> admin.electLeaders(ElectionType.PREFERRED, null).partitions().get();
                         default -> throw new IllegalArgumentException("unknown command: " + line);
                     }
@@ -177,18 +177,27 @@ public final class Records {
                     .configs(config));
         }
         admin.createTopics(topics).all().get();
-        // The controller has them; the broker hears of them a little later.
         List<String> names = topics.stream().map(NewTopic::name).toList();
-        for (long deadline = System.nanoTime() + 30_000_000_000L; ; Thread.sleep(5)) {
-            try {
-                admin.describeTopics(names).allTopicNames().get();
-                return;
-            } catch (ExecutionException e) {
-                boolean isEarly = e.getCause() instanceof UnknownTopicOrPartitionException;
-                if (!isEarly || System.nanoTime() > deadline) {
-                    throw e;
-                }
+        await(() -> isThere(names));
+    }
+
+    private void delete(List<String> topics) throws Exception {
+        admin.deleteTopics(topics).all().get();
+        for (String topic : topics) {
+            await(() -> !isThere(List.of(topic)));
+        }
+    }
+
+    /** Whether the broker knows all these topics. */
+    private boolean isThere(List<String> topics) throws Exception {
+        try {
+            admin.describeTopics(topics).allTopicNames().get();
+            return true;
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof UnknownTopicOrPartitionException) {
+                return false;
             }
+            throw e;
         }
     }
 
@@ -227,6 +236,30 @@ public final class Records {
             }
         }
         return bindings;
+    }
+
+    private void permit(List<AclBinding> bindings) throws Exception {
+        admin.createAcls(bindings).all().get();
+        await(() -> lists().containsAll(bindings));
+    }
+
+    private void forbid(List<AclBinding> bindings) throws Exception {
+        admin.deleteAcls(bindings.stream().map(AclBinding::toFilter).toList()).all().get();
+        await(() -> Collections.disjoint(lists(), bindings));
+    }
+
+    /** The access control lists that the broker goes by. */
+    private Collection<AclBinding> lists() throws Exception {
+        return admin.describeAcls(AclBindingFilter.ANY).values().get();
+    }
+
+    /** The controller has changed something; the broker hears of it a little later. */
+    private static void await(Callable<Boolean> hasHeard) throws Exception {
+        for (long deadline = System.nanoTime() + 30_000_000_000L; !hasHeard.call(); Thread.sleep(5)) {
+            if (System.nanoTime() > deadline) {
+                throw new TimeoutException("the broker does not follow the controller");
+            }
+        }
     }
 
     private ObjectNode partition(JsonNode command) throws Exception {

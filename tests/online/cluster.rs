@@ -51,7 +51,7 @@ fn a_value_of_the_environment_is_taken_from_there_by_the_commands_too() {
         assert!(command.contains("--bootstrap-server \"$KAFKA\" "), "{command}");
         broker.run(&command.replace("\"$KAFKA\"", &broker.address));
     }
-    file.assert_finds(&[]);
+    file.assert_is_mended();
     drop(broker);
     let output = file.zilla(&["validate", "--online", "--timeout", "0.5"]);
     let said = String::from_utf8_lossy(&output.stdout);

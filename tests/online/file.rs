@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::broker::Broker;
-use crate::harness::text;
+use crate::harness::{PATIENCE, text};
 
 /// A file in a directory of its own.
 pub(crate) struct File {
@@ -158,5 +159,19 @@ bindings:
             found.iter().map(|found| (found.code.as_str(), found.line.as_str())).collect();
         assert_eq!(places, expected, "{found:#?}");
         found
+    }
+
+    /// That nothing is wrong once the broker has heard of what was changed, a little after the
+    /// controller has.
+    #[track_caller]
+    pub(crate) fn assert_is_mended(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.validate();
+            if found.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still wrong: {found:#?}");
+        }
     }
 }

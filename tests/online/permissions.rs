@@ -69,7 +69,7 @@ fn what_is_denied_is_a_problem_of_the_topics_line_and_the_command_permits_it() {
     for found in found {
         broker.run(&found.command());
     }
-    file.assert_finds(&[]);
+    file.assert_is_mended();
 }
 
 #[test]
@@ -104,5 +104,5 @@ fn who_may_not_create_topics_is_told_so_with_the_command_for_one_who_may() {
     let printed = String::from_utf8(output.stdout).unwrap();
     let command = printed.lines().find(|line| line.starts_with("kafka-topics.sh ")).unwrap();
     broker.run(command);
-    file.assert_finds(&[]);
+    file.assert_is_mended();
 }

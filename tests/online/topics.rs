@@ -41,7 +41,7 @@ fn a_missing_topic_is_a_problem_of_its_line_and_the_command_makes_it() {
     for found in found {
         broker.run(&found.command());
     }
-    file.assert_finds(&[]);
+    file.assert_is_mended();
     // Offline, nothing of this is looked at.
     let output = file.zilla(&["validate"]);
     assert!(output.status.success() && output.stdout.is_empty());
@@ -67,7 +67,7 @@ fn a_topic_of_the_wrong_policy_is_a_problem_and_the_command_mends_it() {
     for found in found {
         broker.run(&found.command());
     }
-    file.assert_finds(&[]);
+    file.assert_is_mended();
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_topic_that_takes_small_records_is_a_problem_and_the_command_mends_it() {
     for found in found {
         broker.run(&found.command());
     }
-    file.assert_finds(&[]);
+    file.assert_is_mended();
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_topic_whose_writes_need_more_replicas_than_there_are_is_a_problem() {
     assert!(found[0].message.contains("partition 0, 1 of 1 are in sync"), "{found:?}");
     let (_, command) = found[0].help.split_once("fewer: ").unwrap();
     broker.run(command);
-    file.assert_finds(&[]);
+    file.assert_is_mended();
 }
 
 #[test]
