@@ -207,14 +207,13 @@ impl Extra {
         bytes.len()
     }
 
-    /// How long the deliveries of a round are together: the second of the first round sets the
-    /// alias of the topic.
+    /// How long the deliveries of a round are together: the first of all sets the alias of the
+    /// topic.
     fn round_len(self, version: Version, round: usize) -> usize {
-        let plain = self.len(version, false, false);
         let known = self.len(version, true, true);
         match (self.aliases, round) {
-            (0, _) => COUNT * plain,
-            (_, 0) => plain + self.len(version, true, false) + (COUNT - 2) * known,
+            (0, _) => COUNT * self.len(version, false, false),
+            (_, 0) => self.len(version, true, false) + (COUNT - 1) * known,
             _ => COUNT * known,
         }
     }
