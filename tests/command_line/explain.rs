@@ -447,3 +447,62 @@ fn what_denies_is_named_with_the_option_that_says_so() {
         assert_eq!(first_bound(&text, &arguments), expected, "{arguments:?}");
     }
 }
+
+/// A property of the run decides as in the engine that is started with it, and is named as the rule;
+/// of what has no effect a warning says so, as at the start.
+#[test]
+fn a_property_is_the_rule_where_it_decides() {
+    let directory = directory();
+    let path = directory.path();
+    write(path, CHAIN);
+    let qos = "zilla.binding.mqtt.publish.qos.max";
+    let of_mapping = "zilla.binding.mqtt.kafka.publish.qos.max";
+    for (property, value, action, verdict, binding) in [
+        (qos, "at_most_once", &["publish", "--topic", "a", "--qos", "1"][..], "denied", "mqtt"),
+        (qos, "at_least_once", &["subscribe", "--filter", "a", "--qos", "2"], "taken", "mqtt"),
+        (of_mapping, "0", &["publish", "--topic", "a", "--qos", "1"], "denied", "mapping"),
+        (
+            "zilla.binding.mqtt.retain.available",
+            "false",
+            &["publish", "--topic", "a", "--retain"],
+            "denied",
+            "mqtt",
+        ),
+        (
+            "zilla.binding.mqtt.shared.subscription.available",
+            "false",
+            &["subscribe", "--filter", "$share/g/a"],
+            "denied",
+            "mqtt",
+        ),
+        (
+            "zilla.binding.mqtt.keep.alive.maximum",
+            "7",
+            &["connect", "--keep-alive", "8"],
+            "taken",
+            "mqtt",
+        ),
+    ] {
+        let given = format!("{property}={value}");
+        let document = document(path, &[action, &["-P", &given]].concat());
+        let line = CHAIN.lines().position(|line| line == format!("  {binding}:")).unwrap() + 1;
+        let step = format!("edge:mqtt {verdict} {property} {line}:3");
+        let steps = steps(&document);
+        assert!(steps.contains(&step), "{given}: {steps:#?}");
+        assert_eq!(document["denied"].is_object(), verdict == "denied", "{given}");
+    }
+    fs::rename(path.join("zilla.yaml"), path.join("other.yaml")).unwrap();
+    let properties = format!("zilla.engine.config.uri=other.yaml\n{qos}=at_most_once\n");
+    fs::write(path.join("zilla.properties"), properties).unwrap();
+    let action = ["publish", "--topic", "a", "--qos", "1"];
+    let given = ["-p", "zilla.properties", "-P", "zilla.unknown=1"];
+    let said = explain(path, &[&given[..], &action].concat());
+    assert_eq!(said.stderr, "zilla: the property zilla.unknown has no effect here\n");
+    let found: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(found["denied"]["code"], 0x9b);
+    let wrong = explain(path, &[&action[..], &["-P", &format!("{qos}=1")]].concat());
+    let told = format!(
+        "zilla: the property {qos} cannot be `1`: it is at_most_once, at_least_once or exactly_once\n"
+    );
+    assert_eq!((wrong.status, wrong.stderr), (2, told));
+}

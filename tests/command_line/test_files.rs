@@ -213,3 +213,23 @@ tests:
     assert_eq!(said.status, 1);
     assert!(said.stdout.contains("`kafka-topic` is `${{env.MESSAGES}}`, not"), "{}", said.stdout);
 }
+
+/// Tests hold of a run with the properties that are given.
+#[test]
+fn the_properties_of_a_run_decide_too() {
+    let directory = directory();
+    write(directory.path(), "zilla.yaml", ROUTED);
+    let text =
+        "tests:\n- name: one\n  connect: {port: 7183, keep-alive: 9}\n  expect: {keep-alive: 7}\n";
+    write(directory.path(), "zilla.test.yaml", text);
+    let property = "zilla.binding.mqtt.keep.alive.maximum";
+    let given =
+        |value: &str| zilla(directory.path(), &["test", "-P", &format!("{property}={value}")]);
+    let said = given("7");
+    assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{}", said.stdout);
+    assert_eq!(zilla(directory.path(), &["test"]).status, 1);
+    let said = given("x");
+    let told =
+        format!("zilla: the property {property} cannot be `x`: it is a number from 0 to 65535\n");
+    assert_eq!((said.status, said.stderr), (2, told));
+}

@@ -13,7 +13,8 @@ use crate::harness::{
 on_one_and_three_workers!(
     what_becomes_of_a_publish,
     what_becomes_of_a_publish_at_qos_2,
-    what_becomes_of_an_action_that_is_decided
+    what_becomes_of_an_action_that_is_decided,
+    what_becomes_of_an_action_where_properties_decide
 );
 
 /// Routes that let some in, tell sensors from the rest, and name a Kafka topic by a level.
@@ -60,6 +61,7 @@ fn explained(engine: &Engine, version: u8, client: &str, action: &[&str]) -> Jso
     let version = if version == V5 { "5" } else { "3.1.1" };
     let mut command = zilla(&["explain", "--format", "json", "-c"]);
     command.arg(&engine.file).args([verb, "--client-id", client, "--version", version]);
+    command.args(engine.properties().iter().flat_map(|property| ["-P", property]));
     let output = command
         .args(arguments)
         .env("KAFKA_BOOTSTRAP_SERVER", "127.0.0.1:9092")
@@ -274,10 +276,76 @@ fn what_becomes_of_an_action_that_is_decided(workers: usize) {
     assert!(!values.iter().any(|value| denied.contains(value)), "{values:?}");
 }
 
+/// What the properties of a run decide: `zilla explain` is told of them as the engine is.
+fn what_becomes_of_an_action_where_properties_decide(workers: usize) {
+    engine_only!();
+    let with = |properties: &[(&str, &str)]| {
+        let with = |setup: Setup, &(name, value): &_| setup.with_property(name, value);
+        properties.iter().fold(Setup::new(workers), with).start()
+    };
+    for (engine, actions) in [
+        (
+            with(&[
+                ("publish.qos.max", "at_most_once"),
+                ("retain.available", "false"),
+                ("wildcard.subscription.available", "false"),
+                ("shared.subscription.available", "false"),
+            ]),
+            &[
+                (&["connect", "--will-topic", "a", "--will-qos", "1"][..], true),
+                (&["connect", "--will-topic", "a", "--will-qos", "0"], false),
+                (&["publish", "--topic", "a", "--qos", "1"], true),
+                (&["publish", "--topic", "a", "--qos", "0", "--retain"], true),
+                (&["publish", "--topic", "a", "--qos", "0"], false),
+                (&["subscribe", "--filter", "a/#", "--qos", "0"], true),
+                (&["subscribe", "--filter", "$share/g/a", "--qos", "0"], true),
+                (&["subscribe", "--filter", "a", "--qos", "2"], false),
+            ][..],
+        ),
+        (
+            with(&[("kafka.publish.qos.max", "1")]),
+            &[
+                (&["connect", "--will-topic", "a", "--will-qos", "2"], true),
+                (&["publish", "--topic", "a", "--qos", "2"], true),
+                (&["publish", "--topic", "a", "--qos", "1"], false),
+                (&["subscribe", "--filter", "a/#", "--qos", "2"], false),
+            ],
+        ),
+    ] {
+        for version in [V311, V5] {
+            for (action, is_denied) in actions {
+                let said = explained(&engine, version, "c", action);
+                let told = told(&said, version);
+                assert_eq!(told.is_some(), *is_denied, "{action:?}: {said:#}");
+                let expected = told.unwrap_or_else(|| taken(&said, version, action));
+                let seen = seen(&engine, version, "c", action, "x");
+                assert!(
+                    expected.starts_with(&seen),
+                    "{version}: {action:?}: {seen}, not {expected}"
+                );
+            }
+        }
+    }
+    let bounds = [("keep.alive.minimum", "20"), ("keep.alive.maximum", "30")];
+    let engine = with(&bounds);
+    for keep_alive in [5, 25, 65535] {
+        let asked = keep_alive.to_string();
+        let said = explained(&engine, V5, "c", &["connect", "--keep-alive", &asked]);
+        let connect = Connect::new(V5, "c").with_keep_alive(keep_alive);
+        let client = Client::connect_as(engine.port, &connect);
+        let given = match client.announced(0x13) {
+            Some(Value::Two(seconds)) => *seconds,
+            _ => keep_alive,
+        };
+        assert_eq!(said["facts"]["keep-alive"], given, "{asked}");
+    }
+}
+
 /// The answer to what is not denied.
 fn taken(said: &Json, version: u8, action: &[&str]) -> String {
     match action[0] {
         "connect" => "CONNACK 0x00".to_owned(),
+        "publish" if action.contains(&"0") => "no answer".to_owned(),
         "publish" => {
             let name = if action.ends_with(&["2"]) { "PUBREC" } else { "PUBACK" };
             if version == V5 { format!("{name} 0x00") } else { name.to_owned() }
@@ -294,7 +362,9 @@ fn seen(engine: &Engine, version: u8, client_id: &str, action: &[&str], payload:
     };
     let mut connect = Connect::new(version, client_id);
     if let Some(topic) = given("--will-topic") {
-        connect = connect.with_will(Will::new(topic, b"gone"));
+        let will = Will::new(topic, b"gone");
+        let qos = given("--will-qos").map_or(will.qos, |qos| qos.parse().unwrap());
+        connect = connect.with_will(Will { qos, ..will });
     }
     let mut client = Client::open(engine.port, version);
     client.send(&connect.encode());
@@ -304,8 +374,9 @@ fn seen(engine: &Engine, version: u8, client_id: &str, action: &[&str], payload:
     }
     let qos = given("--qos").unwrap().parse().unwrap();
     if let Some(topic) = given("--topic") {
-        client.send_publish(&message(topic, payload, qos));
-        if qos == 0 {
+        let retain = action.contains(&"--retain");
+        client.send_publish(&Publish { retain, ..message(topic, payload, qos) });
+        if qos == 0 && !retain {
             // Nothing is told of it; the connection goes on.
             client.ping();
             return "no answer".to_owned();

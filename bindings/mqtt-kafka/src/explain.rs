@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use engine::spi::{Action, Fact, Trace, Verdict};
+use engine::spi::{Action, Fact, Rule, Trace, Verdict};
 use kafka_plane::Draft;
 use mqtt_plane::asked::{Asked, AskedFor, publish_denied, subscription_denied};
 use mqtt_plane::{Publish, Qos, ReasonCode, share};
@@ -33,7 +33,8 @@ fn publish(
     publish: &Publish<'_>,
     trace: &mut Trace<'_>,
 ) {
-    let mapping = &*definition.mapping;
+    let (mapping, qos_max_rule) = definition.in_run(|name| trace.property(name));
+    let mapping = &*mapping;
     let topic = publish.topic;
     let admitted = mapping.admit_publish(publish.qos, mapping.qos_max, || {
         mapping
@@ -43,8 +44,8 @@ fn publish(
         Ok(target) => target,
         Err(reason) => {
             let (rule, detail) = match reason {
-                ReasonCode::QOS_NOT_SUPPORTED => (QOS_MAX_RULE, "QoS above the maximum".to_owned()),
-                _ => ("", format!("no route takes publishes to `{topic}`")),
+                ReasonCode::QOS_NOT_SUPPORTED => (qos_max_rule, "QoS above the maximum".to_owned()),
+                _ => (Rule::default(), format!("no route takes publishes to `{topic}`")),
             };
             return trace.deny(rule, publish_denied(reason, &detail, publish.qos));
         }
@@ -94,7 +95,8 @@ fn append(record: &Draft<'_>, action: &Action) -> Action {
 }
 
 fn subscribe(definition: &MqttKafkaDefinition, filter: &str, qos: Qos, trace: &mut Trace<'_>) {
-    let mapping = &*definition.mapping;
+    let (mapping, qos_max_rule) = definition.in_run(|name| trace.property(name));
+    let mapping = &*mapping;
     let granted = mapping.grant(filter, qos, || {
         mapping.subscribe(filter, |route, verdict| {
             tell(route, verdict, filter, "subscribe", mapping, trace);
@@ -114,7 +116,7 @@ fn subscribe(definition: &MqttKafkaDefinition, filter: &str, qos: Qos, trace: &m
     };
     if granted < qos {
         let why = format!("QoS {} is granted in place of {}", granted as u8, qos as u8);
-        trace.step(Verdict::Taken, QOS_MAX_RULE, why);
+        trace.step(Verdict::Taken, qos_max_rule, why);
     }
     let topics = targets.iter().map(|target| target.topic.to_string()).collect();
     let mut exits: Vec<usize> = targets.iter().map(|target| target.exit).collect();
@@ -165,9 +167,6 @@ fn tell(
         }
     }
 }
-
-/// Where the file bounds the QoS.
-pub(crate) const QOS_MAX_RULE: &str = "/options/publish/qosMax";
 
 /// Where the file says which topic messages lie in that no route names.
 const MESSAGES: &str = "/options/topics/messages";

@@ -13,7 +13,7 @@ use mqtt_plane::asked::{
 };
 use mqtt_plane::{FileLimits, Publish, Qos, ReasonCode, Subscription, Version};
 
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, offer};
 use crate::state::{
     self, Decision, Item, NO_ROUTE, NO_WILL_ROUTE, Policy, Refusal, Request, Rule, Terms,
     UNLIMITED, admit, admit_packet, is_system, stricter, unavailable,
@@ -86,8 +86,10 @@ pub(crate) fn explain(config: &ServerConfig, action: &Action, trace: &mut Trace<
                     trace.pass(&config.exits[decision.exit].name, action);
                 }
                 Err(reason) => match unavailable(reason) {
-                    // A property has it so.
-                    Some(detail) => trace.deny("", subscription_unavailable(reason, detail)),
+                    Some(Refusal { detail, rule: by, .. }) => {
+                        let rule = rule(by, config, trace);
+                        trace.deny(rule, subscription_unavailable(reason, detail));
+                    }
                     None => {
                         let (rule, detail) = refused_filter(&terms, reason, filter);
                         trace.deny(rule, subscription_denied(reason, &detail));
@@ -131,9 +133,9 @@ fn connect(
     };
     let exits = exit_limits(config, trace).map(|(_, bounds)| bounds.limits);
     let limits = exits.fold(stricter(UNLIMITED, config.bounds.limits()), stricter);
-    // What properties set is not known here: they belong to a run.
     let policy = Rc::new(Policy {
         versions: config.versions,
+        offer: offer(|name| trace.property(name)),
         bounds: config.bounds,
         checks_payload_format: config.checks_payload_format,
         system_interval: config.system_interval,
@@ -242,7 +244,7 @@ fn packet(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
 
 const SYSTEM_INTERVAL_RULE: &str = "/options/sys-interval";
 
-/// The bounds of the exits, as far as the file has them.
+/// The bounds of the exits, as far as the file and properties have them.
 fn exit_limits<'c>(
     config: &'c ServerConfig,
     trace: &Trace<'_>,
@@ -250,23 +252,26 @@ fn exit_limits<'c>(
     config.exits.iter().filter_map(|exit| Some((exit, trace.bounds::<FileLimits>(&exit.name)?)))
 }
 
-/// Where the file says what is refused.
+/// What says that something is refused.
 fn rule(rule: Rule, config: &ServerConfig, trace: &Trace<'_>) -> spi::Rule {
     match rule {
         Rule::Option(pointer) => pointer.into(),
         Rule::MaximumQos => maximum_qos_rule(config, trace),
-        Rule::Protocol | Rule::Property => spi::Rule::default(),
+        Rule::Property(name) => spi::Rule::property(name),
+        Rule::Protocol => spi::Rule::default(),
     }
 }
 
-/// Which exit has the Maximum QoS lower than MQTT has it.
+/// Which exit has the Maximum QoS lower than MQTT has it; or the property that has it lower still.
 fn maximum_qos_rule(config: &ServerConfig, trace: &Trace<'_>) -> spi::Rule {
+    let offered = offer(|name| trace.property(name)).maximum_qos;
     let exits = exit_limits(config, trace);
+    let exits = exits.filter(|(_, bounds)| bounds.limits.maximum_qos <= offered);
     let lowest = exits.min_by_key(|(_, bounds)| bounds.limits.maximum_qos);
-    lowest.map_or_else(spi::Rule::default, |(exit, bounds)| spi::Rule {
-        of: Some(exit.name.clone()),
-        pointer: bounds.maximum_qos.to_owned(),
-    })
+    lowest.map_or_else(
+        || spi::Rule::property("zilla.binding.mqtt.publish.qos.max"),
+        |(exit, bounds)| spi::Rule { of: Some(exit.name.clone()), ..bounds.maximum_qos },
+    )
 }
 
 /// Tells what a client is given in place of what it asks for, or of what MQTT has.
@@ -277,10 +282,12 @@ fn tell_terms(config: &ServerConfig, action: &Action, terms: &Terms, trace: &mut
     }
     let asked = action.number("keep-alive").unwrap_or(terms.keep_alive);
     if terms.keep_alive != asked {
-        let bound = if terms.keep_alive < asked { "maximum" } else { "minimum" };
-        let property = format!("zilla.binding.mqtt.keep.alive.{bound}");
-        let why = format!("{} s in place of {asked}, by {property}", terms.keep_alive);
-        trace.step(Verdict::Taken, "", why);
+        let property = match terms.keep_alive < asked {
+            true => "zilla.binding.mqtt.keep.alive.maximum",
+            false => "zilla.binding.mqtt.keep.alive.minimum",
+        };
+        let why = format!("Keep Alive {} s in place of {asked}", terms.keep_alive);
+        trace.step(Verdict::Taken, spi::Rule::property(property), why);
     }
     if terms.session_expiry < terms.session_expiry_asked {
         let (given, asked) = (terms.session_expiry, terms.session_expiry_asked);

@@ -1,6 +1,5 @@
 //! Zilla's properties, `-P NAME=VALUE`, as far as they mean something here.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -8,15 +7,38 @@ use std::time::Duration;
 
 use crate::cli::duration::iso_duration;
 use crate::config::{Location, Secret};
-use crate::spi::{Origin, OriginProperty, Property};
+use crate::spi::{Catalog, Origin, OriginProperty, Property, PropertyValues};
+
+/// The options that give properties.
+#[derive(Debug, clap::Args)]
+pub(super) struct PropertyOptions {
+    /// A property of Zilla, as the engine is started with; may be repeated. Those that mean
+    /// something here have effect, of the others a warning says that they have none.
+    #[arg(short = 'P', long = "property", value_name = "NAME[=VALUE]", global = true)]
+    properties: Vec<String>,
+    /// A file of properties, in Java's format. --property goes before it.
+    #[arg(short = 'p', long = "properties", value_name = "FILE", global = true)]
+    properties_file: Option<PathBuf>,
+}
+
+impl PropertyOptions {
+    /// What they ask for.
+    ///
+    /// # Errors
+    /// What to say where the file cannot be read, or a value has no meaning.
+    pub(super) fn read(&self, catalog: &Catalog) -> Result<Properties, String> {
+        let offered = Offered { of_bindings: catalog.properties, origins: catalog.origins };
+        Properties::read(self.properties_file.as_deref(), &self.properties, offered)
+    }
+}
 
 /// What properties ask for.
 #[derive(Debug, Default)]
 pub(super) struct Properties {
     /// The configuration, as newer versions name it.
-    pub(super) config_uri: Option<String>,
+    config_uri: Option<String>,
     /// The same, as older ones do.
-    pub(super) config_url: Option<String>,
+    config_url: Option<String>,
     /// Where the file `ready` is.
     pub(super) directory: Option<PathBuf>,
     pub(super) workers: Option<u16>,
@@ -27,9 +49,9 @@ pub(super) struct Properties {
     pub(super) poll_interval: Option<Duration>,
     pub(super) is_verbose: bool,
     /// Those that bindings read, by name.
-    pub(super) of_bindings: BTreeMap<&'static str, String>,
+    pub(super) of_bindings: PropertyValues,
     /// What has no effect, in words.
-    pub(super) warnings: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// What a property is here.
@@ -68,9 +90,9 @@ const KNOWN: &[(&str, Meaning)] = &[
 
 /// The properties of the catalog.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Offered<'a> {
-    pub(super) of_bindings: &'a [&'a [Property]],
-    pub(super) origins: &'a [&'a dyn Origin],
+struct Offered<'a> {
+    of_bindings: &'a [&'a [Property]],
+    origins: &'a [&'a dyn Origin],
 }
 
 impl Properties {
@@ -78,11 +100,7 @@ impl Properties {
     ///
     /// # Errors
     /// What to say where the file cannot be read, or a value has no meaning.
-    pub(super) fn read(
-        file: Option<&Path>,
-        given: &[String],
-        offered: Offered<'_>,
-    ) -> Result<Self, String> {
+    fn read(file: Option<&Path>, given: &[String], offered: Offered<'_>) -> Result<Self, String> {
         let mut properties = Self { watches: true, ..Self::default() };
         if let Some(file) = file {
             let text = fs::read_to_string(file)
@@ -97,6 +115,23 @@ impl Properties {
             properties.set(name, value, offered)?;
         }
         Ok(properties)
+    }
+
+    /// Where the configuration is, if `given` is what the command line says. A property that names
+    /// it as Zilla's newer versions do goes before that, and that before the older one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn location(&self, given: Option<&String>) -> Result<Location, String> {
+        let named = self.config_uri.as_ref().or(given).or(self.config_url.as_ref());
+        Location::parse(named.map_or("./zilla.yaml", String::as_str).into())
+    }
+
+    /// Says what has no effect.
+    pub(super) fn warn(&self) {
+        for warning in &self.warnings {
+            eprintln!("zilla: {warning}");
+        }
     }
 
     fn set(&mut self, name: &str, value: &str, offered: Offered<'_>) -> Result<(), String> {

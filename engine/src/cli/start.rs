@@ -12,8 +12,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 
 use crate::cli::out;
-use crate::cli::properties::{Offered, Properties};
-use crate::config::Location;
+use crate::cli::properties::PropertyOptions;
 use crate::runtime::{self, EngineOptions, Milestone, StartError};
 use crate::spi::Catalog;
 use crate::telemetry::{LogFormat, init_logging};
@@ -44,13 +43,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = runtime::REMOVED.as_secs(),
           value_parser = clap::value_parser!(u64).range(..=604_800))]
     drain: u64,
-    /// A property of Zilla; may be repeated. Those that mean something here have effect, of the
-    /// others a warning says that they have none.
-    #[arg(short = 'P', long = "property", value_name = "NAME[=VALUE]")]
-    properties: Vec<String>,
-    /// A file of properties, in Java's format. --property goes before it.
-    #[arg(short = 'p', long = "properties", value_name = "FILE")]
-    properties_file: Option<PathBuf>,
+    #[command(flatten)]
+    properties: PropertyOptions,
     /// No effect: events are always written, to standard error.
     #[arg(short, long, hide = true)]
     logs: bool,
@@ -84,11 +78,9 @@ pub(super) fn run(
         eprintln!("zilla: --log: {error}");
         return ExitCode::from(2);
     }
-    let file = arguments.properties_file.as_deref();
-    let offered = Offered { of_bindings: catalog.properties, origins: catalog.origins };
-    let properties = Properties::read(file, &arguments.properties, offered);
+    let properties = arguments.properties.read(&catalog);
     let properties =
-        properties.and_then(|properties| Ok((location(&arguments, &properties)?, properties)));
+        properties.and_then(|given| Ok((given.location(arguments.config.as_ref())?, given)));
     let (config, properties) = match properties {
         Ok(found) => found,
         Err(error) => {
@@ -101,9 +93,7 @@ pub(super) fn run(
             "zilla: --diagnostics-directory has no effect: `zilla status` shows the engine's state"
         );
     }
-    for warning in &properties.warnings {
-        eprintln!("zilla: {warning}");
-    }
+    properties.warn();
     let ready = properties.directory.as_deref().map(Ready::new);
     let ready = match ready.transpose() {
         Ok(ready) => ready,
@@ -158,14 +148,6 @@ pub(super) fn run(
             ExitCode::FAILURE
         }
     }
-}
-
-/// Where the configuration is. A property that names it as Zilla's newer versions do goes before the
-/// option, and that before the older one.
-fn location(arguments: &Arguments, properties: &Properties) -> Result<Location, String> {
-    let named = properties.config_uri.as_ref().or(arguments.config.as_ref());
-    let named = named.or(properties.config_url.as_ref());
-    Location::parse(named.map_or("./zilla.yaml", String::as_str).into())
 }
 
 /// The file `ready`, which is there while the engine serves: what a container's probe tests.

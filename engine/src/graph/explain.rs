@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::config::{Config, NodeConfig, NodeName, Span};
 use crate::graph::Plan;
-use crate::spi::{Action, Denial, Explained, Fact, Step, Trace, Verdict};
+use crate::spi::{Action, Denial, Explained, Fact, PropertyValues, Rule, Step, Trace, Verdict};
 
 /// What is decided about an action.
 #[derive(Debug, Default)]
@@ -38,13 +38,18 @@ pub struct Asked<'c> {
     pub node: &'c NodeConfig,
     /// The rule, a JSON pointer below that binding; empty: nothing of the file says so.
     pub pointer: String,
+    /// The property of the run that is the rule, in place of one of the file.
+    pub property: Option<&'static str>,
 }
 
 impl Asked<'_> {
-    /// The rule as the file writes its path: `routes[0].when[1]`; empty where none of the file is
-    /// meant.
+    /// The rule as the file writes its path, `routes[0].when[1]`, or the name of the property; empty
+    /// where neither is meant.
     #[must_use]
     pub fn rule(&self) -> String {
+        if let Some(property) = self.property {
+            return property.to_owned();
+        }
         let mut rule = String::new();
         for segment in self.pointer.split('/').skip(1) {
             if segment.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -72,17 +77,19 @@ impl Asked<'_> {
     }
 }
 
-/// Lets an action begin where clients come in, and follows it.
+/// Lets an action begin where clients come in, and follows it, in a run with these properties.
 ///
 /// # Errors
 /// No binding takes it, or several do; in words, with why each of the others does not.
 pub fn explain<'c>(
     plan: &Plan,
     config: &'c Config,
+    properties: &PropertyValues,
     action: &Action,
 ) -> Result<Explanation<'c>, String> {
     let nodes = config.namespaces.iter().flat_map(|namespace| &namespace.nodes);
-    let walk = Walk { plan, nodes: nodes.map(|node| (node.node_name(), node)).collect() };
+    let nodes = nodes.map(|node| (node.node_name(), node)).collect();
+    let walk = Walk { plan, properties, nodes };
     let mut taking = Vec::new();
     let mut declined = Vec::new();
     for name in &plan.file_order {
@@ -111,6 +118,7 @@ pub fn explain<'c>(
 
 struct Walk<'p, 'c> {
     plan: &'p Plan,
+    properties: &'p PropertyValues,
     nodes: HashMap<NodeName, &'c NodeConfig>,
 }
 
@@ -118,17 +126,17 @@ impl<'c> Walk<'_, 'c> {
     fn ask(&self, name: &NodeName, action: &Action) -> Option<(&'c NodeConfig, Explained)> {
         let node = *self.nodes.get(name)?;
         let bounds = |exit: &NodeName| -> Option<Box<dyn Any>> {
-            self.plan.nodes.get(exit)?.definition.bounds()
+            self.plan.nodes.get(exit)?.definition.bounds(self.properties)
         };
-        let mut trace = Trace::new(node, &bounds);
+        let mut trace = Trace::new(node, self.properties, &bounds);
         self.plan.nodes.get(name)?.definition.explain(action, &mut trace);
         Some((node, trace.into_explained()))
     }
 
     fn asked(&self, node: &'c NodeConfig, step: Step) -> Asked<'c> {
-        let Step { verdict, rule, why } = step;
-        let other = rule.of.and_then(|name| self.nodes.get(&name).copied());
-        Asked { verdict, why, node: other.unwrap_or(node), pointer: rule.pointer }
+        let Step { verdict, rule: Rule { of, pointer, property }, why } = step;
+        let other = of.and_then(|name| self.nodes.get(&name).copied());
+        Asked { verdict, why, node: other.unwrap_or(node), pointer, property }
     }
 
     /// The graph has no cycles, so that this comes to an end.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{NodeConfig, NodeName, Problem, Problems, Span};
-use crate::spi::{Action, CheckCx, Checkup, Entry, Links, PrepareCx, TopicNeed, Trace, WorkerCx};
+use crate::spi::{
+    Action, CheckCx, Checkup, Entry, Links, PrepareCx, PropertyValues, TopicNeed, Trace, WorkerCx,
+};
 
 /// A boxed future of the control thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -108,9 +110,10 @@ pub trait Definition: Any + Send + Sync {
         let _ = (action, trace);
     }
 
-    /// The bounds that the file puts on what it offers, as the type that its plane has for them:
-    /// for what exits to it to explain its own decisions.
-    fn bounds(&self) -> Option<Box<dyn Any>> {
+    /// The bounds that the file and the properties of a run put on what it offers, as the type that
+    /// its plane has for them: for what exits to it to explain its own decisions.
+    fn bounds(&self, properties: &PropertyValues) -> Option<Box<dyn Any>> {
+        let _ = properties;
         None
     }
 

@@ -1,6 +1,8 @@
 //! What a binary contains.
 
-use crate::config::{Fragment, Location, Problem, Reader, Source};
+use std::collections::BTreeMap;
+
+use crate::config::{Fragment, Location, Problem, Reader, Secret, Source};
 use crate::spi::{BindingKind, Origin};
 
 /// The one list of what a binary contains: a value, not a side effect of linking.
@@ -41,7 +43,8 @@ pub struct Setting {
 }
 
 /// A property of Zilla, given by `zilla start -P NAME=VALUE` or a file of properties, which holds
-/// for all bindings of a run; definitions ask for it by [`crate::spi::PrepareCx::property`].
+/// for all bindings of a run; definitions ask for it by [`crate::spi::PrepareCx::property`], and,
+/// where they explain what they decide, by [`crate::spi::Trace::property`].
 #[derive(Clone, Copy, Debug)]
 pub struct Property {
     /// The whole name.
@@ -49,6 +52,9 @@ pub struct Property {
     /// Checks a value; what it must be, in words, where it is not.
     pub check: fn(&str) -> Result<(), &'static str>,
 }
+
+/// The values of the properties of a run, checked, by name.
+pub type PropertyValues = BTreeMap<&'static str, String>;
 
 impl Catalog {
     /// The binding type of a name.
@@ -62,7 +68,19 @@ impl Catalog {
     /// # Errors
     /// Why it cannot be read, as a problem with a source of its own.
     pub fn open(&self, location: &Location) -> Result<Source, Problem> {
-        let reader = Reader::new(location, self.origins, None);
+        self.open_as(location, None)
+    }
+
+    /// The same with the credentials of a run.
+    ///
+    /// # Errors
+    /// Why it cannot be read, as a problem with a source of its own.
+    pub fn open_as(
+        &self,
+        location: &Location,
+        authorization: Option<&Secret>,
+    ) -> Result<Source, Problem> {
+        let reader = Reader::new(location, self.origins, authorization);
         reader.map_err(|error| error.problem(&location.to_string()))?.open()
     }
 

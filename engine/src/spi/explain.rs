@@ -11,6 +11,7 @@ use std::any::Any;
 use serde_json::{Map, Value};
 
 use crate::config::{NodeConfig, NodeName};
+use crate::spi::PropertyValues;
 
 /// Something that a client, or a binding on its behalf, does: a verb and its arguments.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,7 +99,7 @@ impl Verdict {
     }
 }
 
-/// Which rule: an option, a route or an exit of a binding.
+/// Which rule: an option, a route or an exit of a binding, or a property of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rule {
     /// The binding, where it is not the one that decides: its exits bound what it may grant.
@@ -106,11 +107,21 @@ pub struct Rule {
     /// A JSON pointer below the binding. What the file does not have there holds by default;
     /// empty: nothing of the file says so, as with what the protocol forbids.
     pub pointer: String,
+    /// The name of the property that says so, in place of the file.
+    pub property: Option<&'static str>,
+}
+
+impl Rule {
+    /// A property of the run.
+    #[must_use]
+    pub fn property(name: &'static str) -> Self {
+        Self { property: Some(name), ..Self::default() }
+    }
 }
 
 impl From<String> for Rule {
     fn from(pointer: String) -> Self {
-        Self { of: None, pointer }
+        Self { pointer, ..Self::default() }
     }
 }
 
@@ -175,19 +186,21 @@ pub struct Explained {
 /// Where a definition tells what it decides.
 pub struct Trace<'a> {
     node: &'a NodeConfig,
+    properties: &'a PropertyValues,
     bounds: &'a dyn Fn(&NodeName) -> Option<Box<dyn Any>>,
     explained: Explained,
 }
 
 impl<'a> Trace<'a> {
-    /// A trace of the binding `node`; `bounds` asks a definition for its
+    /// A trace of the binding `node` in a run with these properties; `bounds` asks a definition for its
     /// [`crate::spi::Definition::bounds`].
     #[must_use]
     pub fn new(
         node: &'a NodeConfig,
+        properties: &'a PropertyValues,
         bounds: &'a dyn Fn(&NodeName) -> Option<Box<dyn Any>>,
     ) -> Self {
-        Self { node, bounds, explained: Explained::default() }
+        Self { node, properties, bounds, explained: Explained::default() }
     }
 
     /// The binding as the file has it.
@@ -196,7 +209,13 @@ impl<'a> Trace<'a> {
         self.node
     }
 
-    /// The bounds that the file puts on an exit, as the plane's own type.
+    /// The value of a [`crate::spi::Property`], checked, where it was given.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&'a str> {
+        self.properties.get(name).map(String::as_str)
+    }
+
+    /// The bounds that the file and properties put on an exit, as the plane's own type.
     #[must_use]
     pub fn bounds<T: 'static>(&self, exit: &NodeName) -> Option<T> {
         (self.bounds)(exit)?.downcast().ok().map(|bounds| *bounds)

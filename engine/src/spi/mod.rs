@@ -19,7 +19,7 @@ pub use binding::{
     Attached, BindingKind, BoxFuture, Coupling, Definition, Exit, External, Node, Prepared,
     Resource, Retire, definition_as, prepared_as,
 };
-pub use catalog::{Catalog, Property, Setting};
+pub use catalog::{Catalog, Property, PropertyValues, Setting};
 pub use check::{CheckCx, Checkup, Keeps, Purpose, TopicNeed, TopicReport, TopicState};
 pub use explain::{Action, Denial, Explained, Fact, Rule, Step, Trace, Verdict};
 pub use link::{Entry, Link, Links};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::NodeName;
 use crate::runtime::{ListenerPool, Mailbox};
 use crate::shared::Store;
-use crate::spi::{Prepared, prepared_as};
+use crate::spi::{Prepared, PropertyValues, prepared_as};
 use crate::telemetry::Metrics;
 
 /// The control side of a reload, as a definition sees it while it prepares.
@@ -19,7 +19,7 @@ pub struct PrepareCx<'a> {
     pub(crate) mailboxes: &'a [Arc<Mailbox>],
     pub(crate) metrics: &'a Arc<Metrics>,
     pub(crate) settings: &'a BTreeMap<&'static str, String>,
-    pub(crate) properties: &'a BTreeMap<&'static str, String>,
+    pub(crate) properties: &'a PropertyValues,
 }
 
 impl PrepareCx<'_> {

@@ -134,6 +134,11 @@ impl Engine {
         self.setup.properties.clone_from(&setup.properties);
     }
 
+    /// The properties that it was started with, `NAME=VALUE`.
+    pub(crate) fn properties(&self) -> &[String] {
+        &self.setup.properties
+    }
+
     /// Ends the engine as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.process.kill();

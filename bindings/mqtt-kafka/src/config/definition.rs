@@ -6,14 +6,15 @@ use std::sync::Arc;
 use engine::config::{ExitName, NodeConfig, NodeName, Problem, Problems};
 use engine::spi::{
     Action, Attached, BindingKind, BoxFuture, Coupling, Definition, Entry, Exit, External, Links,
-    Plane, PrepareCx, Prepared, TopicNeed, Trace, WorkerCx, definition_as, prepared_as,
+    Plane, PrepareCx, Prepared, PropertyValues, Rule, TopicNeed, Trace, WorkerCx, definition_as,
+    prepared_as,
 };
 use kafka_plane::Kafka;
 use mqtt_plane::{FileLimits, Mqtt, MqttExit};
 use std::rc::Rc;
 
 use super::{mapping, properties, topics};
-use crate::explain::{QOS_MAX_RULE, explain};
+use crate::explain::explain;
 use crate::proxy::{Hub, MqttKafka, Shared};
 use crate::state::Mapping;
 
@@ -50,6 +51,21 @@ pub struct MqttKafkaDefinition {
     pub(crate) topics: Vec<TopicNeed>,
 }
 
+impl MqttKafkaDefinition {
+    /// The mapping in a run with these properties, and the rule that bounds its QoS.
+    pub(crate) fn in_run<'a>(
+        &self,
+        property: impl Fn(&str) -> Option<&'a str>,
+    ) -> (Arc<Mapping>, Rule) {
+        let mapping = self.mapping.bounded(properties::qos_max(property));
+        let rule = match mapping.qos_max < self.mapping.qos_max {
+            true => Rule::property(properties::QOS_MAX),
+            false => "/options/publish/qosMax".into(),
+        };
+        (mapping, rule)
+    }
+}
+
 impl Definition for MqttKafkaDefinition {
     fn entry(&self) -> Option<&'static str> {
         Some(Mqtt::NAME)
@@ -80,10 +96,11 @@ impl Definition for MqttKafkaDefinition {
         explain(self, action, trace);
     }
 
-    fn bounds(&self) -> Option<Box<dyn Any>> {
+    fn bounds(&self, properties: &PropertyValues) -> Option<Box<dyn Any>> {
+        let property = |name: &str| properties.get(name).map(String::as_str);
+        let (mapping, maximum_qos) = self.in_run(property);
         // What a record may hold is Kafka's to say.
-        let limits = self.mapping.limits(None);
-        Some(Box::new(FileLimits { limits, maximum_qos: QOS_MAX_RULE }))
+        Some(Box::new(FileLimits { limits: mapping.limits(None), maximum_qos }))
     }
 
     /// Topics, routes and exits: open sessions are moved to whatever changed.

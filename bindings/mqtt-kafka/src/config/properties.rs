@@ -3,7 +3,7 @@
 use engine::spi::Property;
 use mqtt_plane::Qos;
 
-const QOS_MAX: &str = "zilla.binding.mqtt.kafka.publish.qos.max";
+pub(super) const QOS_MAX: &str = "zilla.binding.mqtt.kafka.publish.qos.max";
 
 /// The property that a binding reads.
 pub const PROPERTIES: &[Property] =

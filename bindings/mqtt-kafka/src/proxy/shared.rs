@@ -32,11 +32,6 @@ impl Shared {
 
     /// A mapping as the process lets it be.
     pub(crate) fn bound(&self, mapping: &Arc<Mapping>) -> Arc<Mapping> {
-        match self.qos_max {
-            Some(most) if most < mapping.qos_max => {
-                Arc::new(Mapping { qos_max: most, ..Mapping::clone(mapping) })
-            }
-            _ => Arc::clone(mapping),
-        }
+        mapping.bounded(self.qos_max)
     }
 }

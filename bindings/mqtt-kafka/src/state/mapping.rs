@@ -24,6 +24,19 @@ pub struct Mapping {
     pub qos_max: Qos,
 }
 
+impl Mapping {
+    /// The same in a process that takes and grants no higher QoS than this, whatever the file says.
+    #[must_use]
+    pub fn bounded(self: &Arc<Self>, qos_max: Option<Qos>) -> Arc<Self> {
+        match qos_max {
+            Some(most) if most < self.qos_max => {
+                Arc::new(Self { qos_max: most, ..Self::clone(self) })
+            }
+            _ => Arc::clone(self),
+        }
+    }
+}
+
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use engine::spi::Plane;
+use engine::spi::{Plane, Rule};
 
 use crate::{Delivery, Position, Publish, Qos, ReasonCode, Subscription, Version, Will};
 
@@ -53,14 +53,14 @@ pub struct Limits {
     pub keeps_sessions: bool,
 }
 
-/// The bounds that the file puts on an exit, and where it has them: what a definition answers to
-/// [`engine::spi::Definition::bounds`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The bounds that the file and properties put on an exit, and which rule has them: what a
+/// definition answers to [`engine::spi::Definition::bounds`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLimits {
     /// The bounds.
     pub limits: Limits,
-    /// The option that sets the maximum QoS, a JSON pointer below the binding.
-    pub maximum_qos: &'static str,
+    /// The rule of the binding that sets the maximum QoS.
+    pub maximum_qos: Rule,
 }
 
 /// Why the exit cannot open or continue a session.

@@ -52,7 +52,7 @@ impl Terms {
         if retain && !self.policy.offer.retain {
             let detail = "PUBLISH with RETAIN, which is not available";
             let refusal = Refusal::new(ReasonCode::RETAIN_NOT_SUPPORTED, detail);
-            return Err(refusal.by(Rule::Property));
+            return Err(refusal.by(RETAIN_AVAILABLE));
         }
         Ok(())
     }
@@ -116,28 +116,34 @@ impl Terms {
     /// told, and has its answer in SUBACK.
     #[must_use]
     pub fn forbids(&self, reason: ReasonCode) -> Option<Closed> {
-        let detail = unavailable(reason).filter(|_| self.version == Version::V5)?;
-        Some(Closed { reason, detail })
+        unavailable(reason).filter(|_| self.version == Version::V5).map(Closed::from)
     }
 }
 
 /// What is not available, of the kinds of subscriptions that a server can do without.
 #[must_use]
-pub const fn unavailable(reason: ReasonCode) -> Option<&'static str> {
-    match reason {
-        ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED => {
-            Some("shared subscriptions are not available")
-        }
-        ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED => {
-            Some("subscription identifiers are not available")
-        }
-        ReasonCode::PROTOCOL_ERROR => Some("No Local is not available"),
-        ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED => {
-            Some("wildcard subscriptions are not available")
-        }
-        _ => None,
-    }
+pub const fn unavailable(reason: ReasonCode) -> Option<Refusal> {
+    let (detail, property) = match reason {
+        ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED => (
+            "shared subscriptions are not available",
+            "zilla.binding.mqtt.shared.subscription.available",
+        ),
+        ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED => (
+            "subscription identifiers are not available",
+            "zilla.binding.mqtt.subscription.identifiers.available",
+        ),
+        ReasonCode::PROTOCOL_ERROR => ("No Local is not available", "zilla.binding.mqtt.no.local"),
+        ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED => (
+            "wildcard subscriptions are not available",
+            "zilla.binding.mqtt.wildcard.subscription.available",
+        ),
+        _ => return None,
+    };
+    Some(Refusal { reason, detail, rule: Rule::Property(property) })
 }
+
+/// What says whether messages can be retained.
+const RETAIN_AVAILABLE: Rule = Rule::Property("zilla.binding.mqtt.retain.available");
 
 /// A payload is not what its Payload Format Indicator says (sections 3.1.3.2.3 and 3.3.2.3.2).
 const PAYLOAD_FORMAT: Refusal = Refusal {
@@ -245,7 +251,7 @@ pub fn admit(connect: &Connect<'_>, policy: &Rc<Policy>, limits: Limits) -> Resu
     if connect.will.is_some_and(|will| will.retain) && !policy.offer.retain {
         // [MQTT-3.2.2-13]
         let detail = "Will Retain, which is not available";
-        return refuse_by(Rule::Property, ReasonCode::RETAIN_NOT_SUPPORTED, detail);
+        return refuse_by(RETAIN_AVAILABLE, ReasonCode::RETAIN_NOT_SUPPORTED, detail);
     }
     let keep_alive = policy.offer.keep_alive(version, connect.keep_alive);
     let session_expiry_asked = match version {

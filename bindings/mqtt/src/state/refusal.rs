@@ -11,8 +11,8 @@ pub enum Rule {
     Option(&'static str),
     /// The Maximum QoS, of the exits and of a property.
     MaximumQos,
-    /// A property, which belongs to a run.
-    Property,
+    /// A property of the run, by its name.
+    Property(&'static str),
 }
 
 /// Why something is refused.

@@ -11,8 +11,9 @@ use clap::ArgMatches;
 
 use crate::cli::actions::Actions;
 use crate::cli::check::Checker;
-use crate::cli::{location, out};
-use crate::config::{Allowances, Location};
+use crate::cli::out;
+use crate::cli::properties::PropertyOptions;
+use crate::config::Allowances;
 use crate::graph::explain;
 use crate::spi::Catalog;
 
@@ -29,12 +30,14 @@ enum Format {
 /// The arguments of `zilla explain`, beside those of the action.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The configuration: a file, or an address.
-    #[arg(short, long, value_name = "FILE", default_value = "./zilla.yaml", global = true, value_parser = location())]
-    config: Location,
+    /// The configuration: a file, or an address [default: ./zilla.yaml]
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<String>,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t, global = true)]
     format: Format,
+    #[command(flatten)]
+    properties: PropertyOptions,
 }
 
 pub(super) fn run(
@@ -47,7 +50,18 @@ pub(super) fn run(
     };
     let actions = Actions::new(catalog);
     let action = actions.action(verb, matches);
-    let source = match catalog.open(&arguments.config) {
+    let properties = arguments.properties.read(catalog);
+    let properties =
+        properties.and_then(|given| Ok((given.location(arguments.config.as_ref())?, given)));
+    let (config, properties) = match properties {
+        Ok(found) => found,
+        Err(error) => {
+            eprintln!("zilla: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    properties.warn();
+    let source = match catalog.open_as(&config, properties.authorization.as_ref()) {
         Ok(source) => source,
         Err(problem) => {
             eprintln!("{problem}");
@@ -60,7 +74,7 @@ pub(super) fn run(
         eprintln!("zilla: the configuration has errors; it decides nothing");
         return ExitCode::FAILURE;
     };
-    let explanation = match explain(plan, config, &action) {
+    let explanation = match explain(plan, config, &properties.of_bindings, &action) {
         Ok(explanation) => explanation,
         Err(why) => {
             eprintln!("zilla: {}", checked.environment.redact(&checked.source, &why));

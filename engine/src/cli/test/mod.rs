@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::cli::actions::Actions;
 use crate::cli::check::Checker;
+use crate::cli::properties::PropertyOptions;
 use crate::cli::report::{File, Format, Report, Test};
 use crate::cli::{counted, out};
 use crate::config::{
@@ -21,7 +22,7 @@ use crate::config::{
     Source, codes, load_plain,
 };
 use crate::graph::explain;
-use crate::spi::{Action, Catalog};
+use crate::spi::{Action, Catalog, PropertyValues};
 
 /// The arguments of `zilla test`.
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,8 @@ pub(super) struct Arguments {
     /// How problems are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    #[command(flatten)]
+    properties: PropertyOptions,
 }
 
 pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
@@ -43,7 +46,16 @@ pub(super) fn run(arguments: &Arguments, catalog: &Catalog) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let runner = Runner { checker: Checker::new(catalog, Allowances::default()), actions, schema };
+    let properties = match arguments.properties.read(catalog) {
+        Ok(properties) => properties,
+        Err(error) => {
+            eprintln!("zilla: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    properties.warn();
+    let checker = Checker::new(catalog, Allowances::default());
+    let runner = Runner { checker, actions, schema, properties: properties.of_bindings };
     let mut report = Report { title: "zilla test", files: Vec::new(), denies_warnings: false };
     let mut has_all = true;
     for path in &arguments.files {
@@ -84,6 +96,7 @@ struct Runner<'c> {
     checker: Checker<'c>,
     actions: Actions,
     schema: Schema,
+    properties: PropertyValues,
 }
 
 impl Runner<'_> {
@@ -146,7 +159,7 @@ impl Runner<'_> {
             let action = Action::new(verb.clone(), arguments);
             let mut found = Problems::default();
             let comparison = compare::Comparison { document, config, at: &at, verb };
-            match explain(plan, config, &action) {
+            match explain(plan, config, &self.properties, &action) {
                 Ok(explanation) => comparison.compare(&explanation, &test["expect"], &mut found),
                 Err(why) => found.push(comparison.undecided(&why)),
             }
