@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
+
 use crate::harness::{
-    Client, Connect, LIBRARIES, Packet, Reader, Script, V5, V311, Value, engine, engine_only,
-    is_stand_in, mosquitto_pub, on_one_and_three_workers, put_bytes,
+    Client, Connect, LIBRARIES, PATIENCE, Packet, Reader, Script, V5, V311, Value, engine,
+    engine_only, is_stand_in, mosquitto_pub, on_one_and_three_workers, put_bytes, text,
 };
 
 on_one_and_three_workers!(a_client_id_is_taken_over, idle_connections_are_placed_on_all_workers);
@@ -54,6 +56,38 @@ fn a_client_id_is_taken_over(workers: usize) {
         }
         connections.pop().unwrap().ping();
     }
+}
+
+/// Whoever ends connections as fast as it likes does not fill the log: each worker tells of ten in a
+/// second, and the next line counts the others.
+#[test]
+fn of_sessions_that_end_one_after_the_other_some_are_told_and_all_are_counted() {
+    engine_only!();
+    let mut engine = engine(1);
+    let connect = Connect::new(V5, "same");
+    let mut clients = vec![Client::connect_as(engine.port, &connect)];
+    // More than ten within one second, whenever the machine is idle enough for it; then one more in
+    // a later second.
+    let deadline = Instant::now() + PATIENCE;
+    let is_counted = |event: &Json| {
+        event["event"] == "mqtt.session.ended" && event["left_out"].as_u64().is_some()
+    };
+    while engine.count_events_that(is_counted) == 0 {
+        assert!(Instant::now() < deadline, "no line counts what was left out");
+        clients.push(Client::connect_as(engine.port, &connect));
+    }
+    let taken_over = engine.counter("connections_taken_over");
+    engine.signal("TERM");
+    let (_, events) = engine.end();
+    let ended = events.iter().filter(|event| event["event"] == "mqtt.session.ended");
+    let ended = ended.filter(|event| text(&event["reason"]).contains("0x8E"));
+    let ended: Vec<&Json> = ended.collect();
+    let left_out: i64 = ended.iter().filter_map(|event| event["left_out"].as_i64()).sum();
+    let told = i64::try_from(ended.len()).unwrap();
+    assert!(
+        told >= 11 && told < taken_over && told + left_out <= taken_over,
+        "{told} and {left_out} of {taken_over}"
+    );
 }
 
 /// [MQTT-3.1.2-22] [MQTT-3.2.2-22]

@@ -297,9 +297,14 @@ impl Engine {
 
     /// How many events with this name there were up to now.
     pub(crate) fn count_events(&self, name: &str) -> usize {
+        self.count_events_that(|event| event["event"] == name)
+    }
+
+    /// How many that `matches` came yet.
+    pub(crate) fn count_events_that(&self, matches: impl Fn(&Value) -> bool) -> usize {
         let mut events = self.events.borrow_mut();
         events.extend(self.errors.try_iter().map(parse));
-        events.iter().filter(|event| event["event"] == name).count()
+        events.iter().filter(|event| matches(event)).count()
     }
 
     /// Sends a signal, by name.

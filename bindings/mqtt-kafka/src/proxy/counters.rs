@@ -2,7 +2,7 @@
 
 use engine::config::NodeName;
 use engine::spi::WorkerCx;
-use engine::telemetry::Counter;
+use engine::telemetry::{Counter, LogLimit};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -17,6 +17,17 @@ macro_rules! counters {
             }
         }
     };
+}
+
+/// Bounds on what the log tells of what clients cause.
+#[derive(Default)]
+pub(super) struct LogLimits {
+    /// Subscriptions that were refused.
+    pub(super) refused: LogLimit,
+    /// Subscriptions to what Kafka cannot be read for.
+    pub(super) failed: LogLimit,
+    /// Sessions that were not kept.
+    pub(super) not_kept: LogLimit,
 }
 
 counters! {

@@ -7,14 +7,10 @@ use mqtt_plane::{Qos, ReasonCode, RetainHandling, filter_matches, is_share};
 
 use super::deliver::catch_up::Behind;
 use super::deliver::reader::Reader;
-use super::hub::Hub;
 use super::member::{Held, Member, State, Target};
 use super::retained::replay::Replay;
 use super::subscribe::{Group, Wanted};
 use crate::state::{Interest, Options};
-
-/// Refused subscriptions that a worker tells in a second.
-const TOLD: u32 = 10;
 
 /// The logs that a subscription is served from, and where each starts.
 type Starts = Vec<(Rc<Reader>, Ends)>;
@@ -35,16 +31,17 @@ impl Member {
                 return reason;
             }
             self.hub.counters.subscriptions_refused.increment();
-            if self.hub.tells_refusal() {
+            self.hub.limits.refused.tell(self.hub.cx.clock().unix_millis(), |left_out| {
                 tracing::info!(
                     event = "mqtt_kafka.subscription.refused",
                     binding = %self.hub.name,
                     client = %self.client_id,
                     filter = %wanted.filter,
                     reason = %reason,
-                    "a subscription was refused; more than a few in a second are only counted"
+                    left_out,
+                    "a subscription was refused"
                 );
-            }
+            });
             reason
         })
     }
@@ -66,13 +63,16 @@ impl Member {
     }
 
     fn failed(&self, topic: &str, fault: Fault) -> ReasonCode {
-        tracing::warn!(
-            event = "mqtt_kafka.topic.failed",
-            binding = %self.hub.name,
-            topic,
-            fault = %fault,
-            "a subscription needs a Kafka topic that cannot be read"
-        );
+        self.hub.limits.failed.tell(self.hub.cx.clock().unix_millis(), |left_out| {
+            tracing::warn!(
+                event = "mqtt_kafka.topic.failed",
+                binding = %self.hub.name,
+                topic,
+                fault = %fault,
+                left_out,
+                "a subscription needs a Kafka topic that cannot be read"
+            );
+        });
         match fault {
             Fault::NotAuthorized => ReasonCode::NOT_AUTHORIZED,
             _ => ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
@@ -180,17 +180,6 @@ impl Member {
                 || others.keys().any(|other| filter_matches(other, topic))
         });
         ReasonCode::SUCCESS
-    }
-}
-
-impl Hub {
-    /// Whether another refused subscription is told in the log: a client may ask for any number.
-    pub(super) fn tells_refusal(&self) -> bool {
-        let second = self.cx.clock().unix_millis() / 1000;
-        let (since, count) = self.told.get();
-        let count = if since == second { count } else { 0 };
-        self.told.set((second, count.saturating_add(1)));
-        count < TOLD
     }
 }
 

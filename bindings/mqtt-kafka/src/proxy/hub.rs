@@ -11,7 +11,7 @@ use kafka_plane::Kafka;
 use mqtt_plane::{Limits, Qos, ReasonCode, SessionBegin};
 use slab::Slab;
 
-use super::counters::Counters;
+use super::counters::{Counters, LogLimits};
 use super::deliver::dispatch::Scratch;
 use super::deliver::reader::Reader;
 use super::deliver::ring::Spares;
@@ -47,8 +47,7 @@ pub(crate) struct Hub {
     /// How often subscriptions were moved to a new mapping.
     pub(super) retargets: Cell<u64>,
     pub(super) refusal: Cell<Option<ReasonCode>>,
-    /// How many refused subscriptions were told in the second that it is.
-    pub(super) told: Cell<(i64, u32)>,
+    pub(super) limits: LogLimits,
     mapping: RefCell<Arc<Mapping>>,
     upstreams: RefCell<Rc<[Rc<Upstream>]>>,
     readers: RefCell<Vec<Weak<Reader>>>,
@@ -86,7 +85,7 @@ impl Hub {
             moves: Cell::default(),
             retargets: Cell::default(),
             refusal: Cell::default(),
-            told: Cell::default(),
+            limits: LogLimits::default(),
             upstreams: RefCell::new(Rc::new([])),
             readers: RefCell::default(),
             next_log: Cell::default(),

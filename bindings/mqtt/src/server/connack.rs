@@ -79,13 +79,16 @@ pub(super) async fn refuse(server: &Server, io: Box<dyn Io>, peer: SocketAddr, r
         // is beyond a limit is counted.
         tracing::debug!(event = "mqtt.connection.refused", binding = %server.name, %peer, detail);
     } else {
-        tracing::info!(
-            event = "mqtt.connection.refused",
-            binding = %server.name,
-            %peer,
-            reason = reason.map(tracing::field::display),
-            detail,
-        );
+        server.limits.refused.tell(server.cx.clock().unix_millis(), |left_out| {
+            tracing::info!(
+                event = "mqtt.connection.refused",
+                binding = %server.name,
+                %peer,
+                reason = reason.map(tracing::field::display),
+                detail,
+                left_out,
+            );
+        });
     }
     let mut answer = server.cx.pool().take();
     if let Refused::Told { version, limit, closed } = refused {

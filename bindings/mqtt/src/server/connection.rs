@@ -1,6 +1,7 @@
 //! A connection whose session is open: one task, one turn a wake.
 
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -288,10 +289,19 @@ impl Connection {
                     By::Order(Order::TakenOver) => Some(&counters.connections_taken_over),
                     By::Order(_) => None,
                 };
-                if let Some(counter) = counter {
-                    counter.increment();
-                }
-                tracing::info!(event = "mqtt.session.ended", %binding, client_id, %reason, detail);
+                let tell = |left_out: Option<NonZeroU64>| {
+                    tracing::info!(
+                        event = "mqtt.session.ended",
+                        %binding,
+                        client_id,
+                        %reason,
+                        detail,
+                        left_out,
+                    );
+                };
+                let Some(counter) = counter else { return tell(None) };
+                counter.increment();
+                self.server.limits.ended.tell(self.server.cx.clock().unix_millis(), tell);
             }
         }
     }

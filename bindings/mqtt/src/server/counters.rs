@@ -2,7 +2,7 @@
 
 use engine::config::NodeName;
 use engine::spi::WorkerCx;
-use engine::telemetry::Counter;
+use engine::telemetry::{Counter, LogLimit};
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
@@ -17,6 +17,15 @@ macro_rules! counters {
             }
         }
     };
+}
+
+/// Bounds on what the log tells of what clients cause.
+#[derive(Default)]
+pub(super) struct LogLimits {
+    /// Connections that were refused.
+    pub(super) refused: LogLimit,
+    /// Sessions that the server ended.
+    pub(super) ended: LogLimit,
 }
 
 /// Bytes, as they are counted.

@@ -18,7 +18,7 @@ use engine::spi::{
 use mqtt_plane::{Event, Limits, Mqtt, MqttExit};
 
 use super::connect::connect;
-use super::counters::Counters;
+use super::counters::{Counters, LogLimits};
 use super::registry::{Order, Registration, Registry};
 use super::system::{System, SystemExit};
 use super::{Lasting, MqttServer, Shared};
@@ -79,6 +79,7 @@ pub(super) struct Server {
     pub(super) name: NodeName,
     pub(super) lasting: Arc<Lasting>,
     pub(super) counters: Counters,
+    pub(super) limits: LogLimits,
     pub(super) registry: Registry,
     pub(super) is_ticking: Cell<bool>,
     pub(super) is_retired: Cell<bool>,
@@ -100,6 +101,7 @@ impl Server {
             name: name.clone(),
             lasting,
             counters: Counters::new(cx, name),
+            limits: LogLimits::default(),
             registry: Registry::new(random()),
             is_ticking: Cell::new(false),
             is_retired: Cell::new(false),
