@@ -38,6 +38,8 @@ pub(super) enum End {
 pub(super) enum By {
     /// The client broke the protocol.
     Client,
+    /// The client sent more than it may.
+    Limit,
     /// An exit has ended the session.
     Exit,
     /// The server was told to.
@@ -284,6 +286,7 @@ impl Connection {
             End::Server(by, Closed { reason, detail }) => {
                 let counter = match by {
                     By::Client => Some(&counters.protocol_errors),
+                    By::Limit => Some(&counters.connections_ended_by_limit),
                     By::Exit => Some(&counters.sessions_ended_by_exit),
                     By::Order(Order::KeepAlive) => Some(&counters.keep_alive_timeouts),
                     By::Order(Order::TakenOver) => Some(&counters.connections_taken_over),

@@ -46,6 +46,9 @@ counters! {
     keep_alive_timeouts,
     /// Connections that ended because of what the client sent.
     protocol_errors,
+    /// Connections that ended because their client sent more than it may: of 3.1.1, which cannot be
+    /// told that a publish is beyond a quota, or where the file has them disconnected.
+    connections_ended_by_limit,
     /// Connections that an exit ended.
     sessions_ended_by_exit,
     /// Packets of clients, CONNECT first.

@@ -5,10 +5,10 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use mqtt_plane::{Cause, ReasonCode};
+use mqtt_plane::{Cause, Closed, ReasonCode};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::connection::{Blocked, Connection, End};
+use super::connection::{Blocked, By, Connection, End};
 use super::counters::length;
 use crate::state::{OverRate, Pace, Refusal, admit_packet};
 use crate::wire::{Disconnect, Malformed, Packet, PacketType, decode, encode_pingresp, header};
@@ -137,7 +137,8 @@ impl Connection {
             }
             Some(OverRate::Disconnect) => {
                 let detail = "more in a second than the server takes of one client";
-                Err(End::violation(ReasonCode::MESSAGE_RATE_TOO_HIGH, detail))
+                let reason = ReasonCode::MESSAGE_RATE_TOO_HIGH;
+                Err(End::Server(By::Limit, Closed { reason, detail }))
             }
             // If it is a publish.
             Some(OverRate::Refuse) | None => Ok(false),

@@ -141,8 +141,13 @@ impl Connection {
             if version == Version::V311 && reason.is_error() && !is_final(reason) {
                 // 3.1.1 cannot say no. Without its acknowledgement the client keeps the message,
                 // and sends it again when it has connected again: [MQTT-4.8.0-2] of 3.1.1.
-                let detail = "a publish failed, and 3.1.1 has no other way to say so";
-                return Err(End::Server(By::Exit, Closed { reason, detail }));
+                let (by, detail) = match reason {
+                    ReasonCode::QUOTA_EXCEEDED => {
+                        (By::Limit, "a publish is beyond a quota, which 3.1.1 cannot be told")
+                    }
+                    _ => (By::Exit, "a publish failed, and 3.1.1 has no other way to say so"),
+                };
+                return Err(End::Server(by, Closed { reason, detail }));
             }
             let Some(next) = self.acks.acknowledge(version) else { break };
             self.answer(ack_kind(next.qos), next.packet_id, next.reason);

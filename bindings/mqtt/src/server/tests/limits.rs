@@ -403,6 +403,8 @@ fn publishes_that_come_too_fast_are_refused_where_the_file_says_so() {
         let mut old = bench.client(Version::V311, "d").await;
         old.send(b"\x30\x03\x00\x01t\x30\x03\x00\x01t\x32\x05\x00\x01t\x00\x07").await;
         old.expect_close().await;
+        assert_eq!(bench.count(|counters| &counters.connections_ended_by_limit), 1);
+        assert_eq!(bench.count(|counters| &counters.sessions_ended_by_exit), 0);
     });
 }
 
@@ -415,6 +417,8 @@ fn a_client_that_sends_too_fast_is_disconnected_where_the_file_says_so() {
         let mut client = bench.client(Version::V5, "c").await;
         assert_eq!(burst(&bench, &mut client, 3).await, 2);
         client.expect_end(ReasonCode::MESSAGE_RATE_TOO_HIGH).await;
+        assert_eq!(bench.count(|counters| &counters.connections_ended_by_limit), 1);
+        assert_eq!(bench.count(|counters| &counters.protocol_errors), 0);
     });
 }
 
