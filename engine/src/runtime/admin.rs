@@ -1,6 +1,8 @@
 //! The status socket: a Unix socket that only this user can reach, found from the path or the
 //! address of the configuration. One question a connection, both it and its answer a JSON document.
 
+mod leftovers;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -151,7 +153,8 @@ fn exchange(config: &Location, question: &Question, patience: Duration) -> io::R
     serde_json::from_str(&answer).map_err(io::Error::other)
 }
 
-/// The serving side. Ends, and removes the socket, when dropped.
+/// The serving side. Ends, and removes the socket, when dropped; one that is killed does not, so
+/// that the next engine of the user does.
 pub(super) struct Admin {
     path: PathBuf,
     task: tokio::task::JoinHandle<()>,
@@ -163,11 +166,15 @@ impl Admin {
         ask: impl Fn(Question, oneshot::Sender<Answer>) + 'static,
     ) -> io::Result<Self> {
         let path = admin_path(config)?;
-        if path.exists() && UnixStream::connect(&path).is_err() {
+        let directory = directory()?;
+        let turn = leftovers::turn(&directory)?;
+        if leftovers::is_dead(&path) {
             // Left by a process that was killed.
             std::fs::remove_file(&path)?;
         }
         let listener = UnixListener::bind(&path)?;
+        leftovers::clear(&directory);
+        drop(turn);
         let task = tokio::task::spawn_local(async move {
             let ask = Rc::new(ask);
             while let Ok((stream, _)) = listener.accept().await {
