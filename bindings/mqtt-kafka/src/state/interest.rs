@@ -210,3 +210,25 @@ fn merge<'a>(interests: impl Iterator<Item = &'a Rc<Interest>>) -> Option<Grant>
     let ids = (!ids.is_empty()).then(|| ids.into());
     Some(Grant { qos: highest?, retain_as_published, ids })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_delivered_stays_so_whatever_is_read_again() {
+        let options = Options {
+            qos: Qos::AtLeastOnce,
+            no_local: false,
+            retain_as_published: false,
+            id: None,
+        };
+        let interest = Interest::new(options, [0, 0]);
+        for floors in [&[5][..], &[3, 9], &[4]] {
+            interest.raise(floors);
+        }
+        assert_eq!(interest.places(), (vec![0, 0], vec![5, 9]));
+        let claims = [4, 5].map(|offset| interest.claim(0, offset, false));
+        assert_eq!(claims, [Claim::Delivered, Claim::Wanted]);
+    }
+}

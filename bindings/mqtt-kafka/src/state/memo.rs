@@ -157,4 +157,17 @@ mod tests {
             assert_eq!(memo.known.len(), known, "{topic}");
         }
     }
+
+    #[test]
+    fn what_is_forgotten_no_longer_counts() {
+        let mut memo = Memo::default();
+        let found: Rc<[Match]> = Rc::from([Match::of_nothing(1), Match::of_nothing(2)]);
+        for topic in ["a", "b/1", "b/2"] {
+            memo.insert(topic, &found);
+        }
+        memo.forget("a");
+        assert_eq!(memo.matches, 4);
+        memo.forget("b/+");
+        assert_eq!(memo.matches, 0);
+    }
 }

@@ -133,3 +133,62 @@ impl Ring {
 fn is_same_run(one: &Rc<dyn Messages>, other: &Rc<dyn Messages>) -> bool {
     Rc::as_ptr(one).cast::<()>() == Rc::as_ptr(other).cast::<()>()
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_plane::{Frames, Position, Publish};
+
+    use super::*;
+
+    /// A run of which nothing is read.
+    struct Unread(Frames);
+
+    impl Messages for Unread {
+        fn publish(&self, _: u32) -> Publish<'_> {
+            unreachable!("it is not delivered")
+        }
+
+        fn remaining_expiry(&self, _: u32) -> Option<u32> {
+            None
+        }
+
+        fn frames(&self) -> &Frames {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_ring_has_room_again_when_what_it_holds_is_taken_out() {
+        let spares = Spares::default();
+        let mut ring = Ring::default();
+        let messages: Rc<dyn Messages> = Rc::new(Unread(Frames::new(2)));
+        for index in 0..2 {
+            let delivery = Delivery {
+                messages: Rc::clone(&messages),
+                index,
+                is_shared: false,
+                qos: Qos::AtMostOnce,
+                retain: false,
+                subscription_ids: None,
+                position: Position::default(),
+            };
+            assert!(ring.has_room(), "a run counts once, and what goes beyond is taken");
+            ring.push(delivery, 1, BYTES - 1, &spares);
+        }
+        assert!(ring.has_room());
+        let other: Rc<dyn Messages> = Rc::new(Unread(Frames::new(1)));
+        let delivery = Delivery {
+            messages: other,
+            index: 7,
+            is_shared: false,
+            qos: Qos::AtMostOnce,
+            retain: false,
+            subscription_ids: None,
+            position: Position::default(),
+        };
+        ring.push(delivery, 1, 1, &spares);
+        assert!(!ring.has_room());
+        ring.retain(|delivery| delivery.index != 7);
+        assert!(ring.has_room() && ring.len() == 2);
+    }
+}

@@ -143,10 +143,9 @@ fn a_shared_message_goes_to_each_client_in_its_own_form() {
         let mut client = client(&bench, 1, None).await;
         let mut shared = delivery(TOPIC, b"x", Qos::AtMostOnce, 0, None);
         shared.is_shared = true;
-        for expected in [
-            &b"\x30\x0C\x00\x05topic\x03\x23\x00\x01x"[..],
-            b"\x30\x07\x00\x00\x03\x23\x00\x01x",
-        ] {
+        for expected in
+            [&b"\x30\x0C\x00\x05topic\x03\x23\x00\x01x"[..], b"\x30\x07\x00\x00\x03\x23\x00\x01x"]
+        {
             bench.exit().push(Event::Deliver(shared.clone()));
             client.expect(expected).await;
         }

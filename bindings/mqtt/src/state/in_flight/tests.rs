@@ -291,3 +291,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_not_sent_leaves_its_room() {
+    let mut in_flight = InFlight::new(1);
+    let id = in_flight.begin(source(0), Qos::AtLeastOnce, false);
+    assert_eq!(in_flight.room(), 0);
+    in_flight.cancel_last();
+    assert_eq!((in_flight.room(), in_flight.is_empty()), (1, true));
+    assert_eq!(in_flight.begin(source(1), Qos::AtLeastOnce, false), id);
+}
+
+/// What is to be sent again comes first, whenever the PUBREC of the others came.
+#[test]
+fn what_the_client_has_is_kept_behind_what_is_sent_again() {
+    let mut in_flight = InFlight::new(9);
+    let ids = [0, 1].map(|offset| in_flight.begin(source(offset), Qos::ExactlyOnce, false));
+    assert_eq!(in_flight.receive(ids[0], false), Pubrec::Received(source(0)));
+    let later = in_flight.begin(source(2), Qos::ExactlyOnce, false);
+    let open = in_flight.unfinished(0);
+    let order: Vec<_> = open.iter().map(|open| (open.packet_id, open.is_received)).collect();
+    assert_eq!(order, [(ids[1], false), (later, false), (ids[0], true)]);
+}

@@ -123,3 +123,11 @@ fn what_an_earlier_connection_left_counts_once_the_client_sends_it_again() {
     assert!(acks.release(9) && acks.release(4));
     assert_eq!(acks.open(), 0);
 }
+
+#[test]
+fn what_is_received_again_is_left_to_the_next_connection_once() {
+    let mut acks = InboundAcks::default();
+    receive(&mut acks, 7);
+    acks.repeat(7);
+    assert_eq!((acks.waiting(), acks.received()), (1, vec![7]));
+}
