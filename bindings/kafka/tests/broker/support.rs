@@ -90,15 +90,31 @@ pub(crate) async fn create(topic: &str, partitions: i32, config: &[(&str, &str)]
     }
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(5)));
     admin().create_topics([&new], &options).await.unwrap()[0].as_ref().unwrap();
+    await_partitions(topic, partitions.cast_unsigned() as usize).await;
 }
 
 pub(crate) async fn delete(topic: &str) {
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(5)));
     admin().delete_topics(&[topic], &options).await.unwrap()[0].as_ref().unwrap();
+    await_partitions(topic, 0).await;
 }
 
 pub(crate) async fn add_partitions(topic: &str, count: usize) {
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(5)));
     let more = NewPartitions::new(topic, count);
     admin().create_partitions([&more], &options).await.unwrap()[0].as_ref().unwrap();
+    await_partitions(topic, count).await;
+}
+
+/// Waits until the broker knows so many partitions of a topic: the controller, which changes them,
+/// answers before it does.
+async fn await_partitions(topic: &str, count: usize) {
+    let admin = admin();
+    loop {
+        let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).unwrap();
+        if metadata.topics()[0].partitions().len() == count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
