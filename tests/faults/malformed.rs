@@ -29,13 +29,11 @@ fn a_malformed_packet_is_told_with_its_client_and_disturbs_nobody(workers: usize
     assert_eq!(checker.finish(&engine).refused, 0);
     engine.signal("TERM");
     let (_, events) = engine.end();
-    let mut told = events.iter().filter(|event| {
+    let told = events.iter().filter(|event| {
         event["event"] == "mqtt.session.ended" && text(&event["reason"]).contains("0x81")
     });
-    let first = told.next().unwrap();
-    assert_eq!(first["client_id"], "malformed-0");
     // Of many in a second the log counts those that it leaves out.
-    let mut counted = 1;
+    let mut counted = 0;
     for event in told {
         assert!(text(&event["client_id"]).starts_with("malformed-"), "{event}");
         assert!(!text(&event["detail"]).is_empty(), "{event}");

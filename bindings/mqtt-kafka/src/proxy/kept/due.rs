@@ -35,12 +35,12 @@ impl Hub {
                 self.counters.sessions_not_kept.increment();
                 self.limits.not_kept.tell(self.cx.clock().unix_millis(), |left_out| {
                     tracing::warn!(
-                    event = "mqtt_kafka.session.not_kept",
-                    binding = %self.name,
-                    client = client_id,
-                    left_out,
-                    "as many sessions of clients that are away are kept as may be: this one ends \
-                     with its connection"
+                        event = "mqtt_kafka.session.not_kept",
+                        binding = %self.name,
+                        client = client_id,
+                        left_out,
+                        "as many sessions of clients that are away are kept as may be: this one \
+                         ends with its connection"
                     );
                 });
                 if let Some(KeptWill { will, .. }) = kept.will {
