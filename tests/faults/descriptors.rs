@@ -41,8 +41,11 @@ fn without_descriptors_accept_pauses_and_those_connected_go_on(workers: usize) {
     let _taken: Vec<Client> = taken.collect();
     let left = waiting.len();
     assert!(left >= 20, "{left} wait");
-    let said = engine.count_events("tcp.accept.paused");
-    assert!(said <= workers, "said {said} times, not once a worker");
+    // Once a worker, and again only where one could go on in between: the process gives a descriptor
+    // back now and then, which the next connection takes.
+    let (said, resumed) =
+        (engine.count_events("tcp.accept.paused"), engine.count_events("tcp.accept.resumed"));
+    assert!(said <= workers + resumed, "said {said} times, and {resumed} pauses were over");
     // Some leave: as many others are served.
     leaving.drain(..5).for_each(|client| client.disconnect(0));
     let served_now = served(&mut waiting, 5);
