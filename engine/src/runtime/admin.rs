@@ -24,6 +24,9 @@ use crate::runtime::Status;
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long until a connection is accepted where that failed.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// A question is at most so large, bytes: twice what a configuration file can be, for the escapes
 /// of JSON.
 const MOST: u64 = 32 << 20;
@@ -177,7 +180,12 @@ impl Admin {
         drop(turn);
         let task = tokio::task::spawn_local(async move {
             let ask = Rc::new(ask);
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // There is no descriptor: who asks waits for one.
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 let ask = Rc::clone(&ask);
                 // Who asks slowly keeps nobody else waiting. Who asked and left needs no answer.
                 tokio::task::spawn_local(async move { answer(stream, &*ask).await });

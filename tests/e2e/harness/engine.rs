@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
@@ -258,6 +258,12 @@ impl Engine {
         let output = run_zilla(&["status", "--format", "json", "-c", &self.location]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Has a process of its own ask for the status.
+    pub(crate) fn ask_status(&self) -> Child {
+        let mut command = zilla(&["status", "-c", &self.location]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("run zilla")
     }
 
     /// The counter `name`, summed over the bindings.
