@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::cli::duration::iso_duration;
@@ -29,6 +30,23 @@ impl PropertyOptions {
     pub(super) fn read(&self, catalog: &Catalog) -> Result<Properties, String> {
         let offered = Offered { of_bindings: catalog.properties, origins: catalog.origins };
         Properties::read(self.properties_file.as_deref(), &self.properties, offered)
+    }
+
+    /// The same, with where the configuration is if `given` is what the command line says of it.
+    ///
+    /// # Errors
+    /// The status to exit with; what is wrong has been said.
+    pub(super) fn locate(
+        &self,
+        catalog: &Catalog,
+        given: Option<&String>,
+    ) -> Result<(Location, Properties), ExitCode> {
+        let read = self.read(catalog);
+        let located = read.and_then(|properties| Ok((properties.location(given)?, properties)));
+        located.map_err(|error| {
+            eprintln!("zilla: {error}");
+            ExitCode::from(2)
+        })
     }
 }
 
@@ -122,7 +140,7 @@ impl Properties {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn location(&self, given: Option<&String>) -> Result<Location, String> {
+    fn location(&self, given: Option<&String>) -> Result<Location, String> {
         let named = self.config_uri.as_ref().or(given).or(self.config_url.as_ref());
         Location::parse(named.map_or("./zilla.yaml", String::as_str).into())
     }

@@ -78,15 +78,10 @@ pub(super) fn run(
         eprintln!("zilla: --log: {error}");
         return ExitCode::from(2);
     }
-    let properties = arguments.properties.read(&catalog);
-    let properties =
-        properties.and_then(|given| Ok((given.location(arguments.config.as_ref())?, given)));
-    let (config, properties) = match properties {
+    let located = arguments.properties.locate(&catalog, arguments.config.as_ref());
+    let (config, properties) = match located {
         Ok(found) => found,
-        Err(error) => {
-            eprintln!("zilla: {error}");
-            return ExitCode::from(2);
-        }
+        Err(status) => return status,
     };
     if arguments.diagnostics_directory.is_some() {
         eprintln!(

@@ -50,15 +50,10 @@ pub(super) fn run(
     };
     let actions = Actions::new(catalog);
     let action = actions.action(verb, matches);
-    let properties = arguments.properties.read(catalog);
-    let properties =
-        properties.and_then(|given| Ok((given.location(arguments.config.as_ref())?, given)));
-    let (config, properties) = match properties {
+    let located = arguments.properties.locate(catalog, arguments.config.as_ref());
+    let (config, properties) = match located {
         Ok(found) => found,
-        Err(error) => {
-            eprintln!("zilla: {error}");
-            return ExitCode::from(2);
-        }
+        Err(status) => return status,
     };
     properties.warn();
     let source = match catalog.open_as(&config, properties.authorization.as_ref()) {
